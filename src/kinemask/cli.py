@@ -1,0 +1,103 @@
+"""The `kinemask` command: what there is to do beside `dvc repro`."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Kinemask: skeleton actions without labels. `dvc repro` runs the pipeline; this looks at it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Root = Annotated[Path, typer.Option(help="The root of the project, where params.yaml is.")]
+
+
+@app.command()
+def check(root: Root = Path()) -> None:
+    """Check the whole of params.yaml, before anything runs.
+
+    Every problem is shown with its place in the file and the value found.
+
+    Example: [bold]kinemask check[/bold]
+    """
+    from kinemask.params import check as check_params
+
+    with _one_line_errors():
+        check_params(root / "params.yaml")
+        typer.echo("params.yaml is good")
+
+
+@app.command()
+def summary(root: Root = Path()) -> None:
+    """Print the result table of the last `dvc repro`.
+
+    Example: [bold]kinemask summary[/bold]
+    """
+    from kinemask.reporting.summary import print_summary
+
+    with _one_line_errors():
+        print_summary(root)
+
+
+@app.command()
+def track(root: Root = Path()) -> None:
+    """Send to MLflow every record that it lacks.
+
+    Such as those restored from DVC's cache, or made while the server was down.
+
+    Records already there are left alone, so it can be run at any time.
+
+    Example: [bold]kinemask track[/bold]
+
+    To a server of the team: [bold]MLFLOW_TRACKING_URI=https://mlflow.example.org kinemask track[/bold]
+    """
+    from kinemask.tracking.track import track_all
+
+    with _one_line_errors():
+        typer.echo(str(track_all(root)))
+
+
+@app.command()
+def ui(
+    root: Root = Path(),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the page on this machine.")] = 5000,
+) -> None:
+    """Open MLflow's page on the runs. Ctrl-C ends it.
+
+    Example: [bold]kinemask ui[/bold], then open http://127.0.0.1:5000
+
+    If port 5000 is taken: [bold]kinemask ui --port 5001[/bold]
+    """
+    from kinemask.tracking.store import find_store
+    from kinemask.tracking.ui import serve_ui, ui_address, ui_command
+
+    with _one_line_errors():
+        store = find_store(root)
+        command = ui_command(store, port)
+        typer.echo(f"In some seconds: {ui_address(store, port)} (Ctrl-C ends it)")
+        sys.stdout.flush()
+        serve_ui(command)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What is wrong with the input or the machine is said without a traceback."""
+    from kinemask.errors import KinemaskError
+    from kinemask.section import ParamsError
+
+    try:
+        yield
+    except (KinemaskError, ParamsError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,46 @@
+"""A bar with rate and time left, on a terminal as well as in a log file."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+TERMINAL_INTERVAL_SECONDS = 0.2
+LOG_INTERVAL_SECONDS = 10.0
+
+
+def progress(
+    items: Iterable[T], *, name: str, unit: str, total: int | None = None, done: int = 0
+) -> Iterator[T]:
+    """The items again, with a bar on stderr. `done` items were finished by an earlier, interrupted run."""
+    interval = TERMINAL_INTERVAL_SECONDS if sys.stderr.isatty() else LOG_INTERVAL_SECONDS
+    yield from tqdm(
+        items,
+        desc=name,
+        unit=unit,
+        total=total,
+        initial=done,
+        mininterval=interval,
+        maxinterval=interval,
+        leave=True,
+    )
+
+
+def byte_progress(chunks: Iterable[bytes], *, name: str, total: int | None, done: int = 0) -> Iterator[bytes]:
+    """The chunks again, with a bar that counts bytes. `done` are bytes that an earlier run had received."""
+    interval = TERMINAL_INTERVAL_SECONDS if sys.stderr.isatty() else LOG_INTERVAL_SECONDS
+    with tqdm(
+        desc=name,
+        unit="B",
+        unit_scale=True,
+        total=total,
+        initial=done,
+        mininterval=interval,
+        maxinterval=interval,
+    ) as bar:
+        for chunk in chunks:
+            yield chunk
+            bar.update(len(chunk))
