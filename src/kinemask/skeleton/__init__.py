@@ -1,0 +1,1 @@
+"""Bodies, clips and batches of them, and the arithmetic of joints."""

@@ -1,0 +1,36 @@
+"""What an encoder is fed: which stream, how many frames, and where the origin lies."""
+
+from pydantic import Field, field_validator
+
+from kinemask.section import Section
+from kinemask.skeleton.batch import Batch, RaggedClips
+from kinemask.skeleton.geometry import Origin, move_origin
+from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.streams import Stream, to_stream
+
+
+class InputConfig(Section):
+    """Clips are moved so that `origin_joint` is the origin, cut or stretched to `num_frames`, streamed."""
+
+    stream: Stream
+    num_frames: int = Field(ge=2)
+    origin: Origin
+    origin_joint: str
+
+    @field_validator("origin_joint")
+    @classmethod
+    def _known(cls, joint: str) -> str:
+        known = sorted({name for layout in LAYOUTS.values() for name in layout.joints})
+        if joint not in known:
+            raise ValueError(f"no body has this joint; known are {', '.join(known)}")
+        return joint
+
+
+def centre(clips: RaggedClips, *, config: InputConfig, layout: Layout) -> RaggedClips:
+    """All clips of a storage, moved to the origin."""
+    return move_origin(clips, joint=layout.index(config.origin_joint), origin=config.origin)
+
+
+def as_input(batch: Batch, *, config: InputConfig, layout: Layout) -> Batch:
+    """A view as the encoder sees it."""
+    return to_stream(batch, config.stream, layout)

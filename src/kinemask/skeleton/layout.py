@@ -1,0 +1,64 @@
+"""Bodies: which joints there are, how they hang together, which part each is in. The only joint numbers."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A skeleton tree. `parents[j]` is the parent of joint j (the root is its own); `parts` partition it."""
+
+    name: str
+    joints: tuple[str, ...]
+    parents: tuple[int, ...]
+    parts: dict[str, tuple[int, ...]]
+    mirrored: tuple[int, ...]  # for each joint, the one on the other side of the body
+
+    @property
+    def num_joints(self) -> int:
+        """V."""
+        return len(self.joints)
+
+    @cached_property
+    def root(self) -> int:
+        """The joint that is its own parent."""
+        return next(joint for joint, parent in enumerate(self.parents) if joint == parent)
+
+    def index(self, joint: str) -> int:
+        """The number of a joint. Raises KeyError that lists the joints."""
+        if joint not in self.joints:
+            raise KeyError(f"{self.name} has no joint {joint!r}; it has {', '.join(self.joints)}")
+        return self.joints.index(joint)
+
+    def part(self, name: str) -> tuple[int, ...]:
+        """The joints of a part. Raises KeyError that lists the parts."""
+        if name not in self.parts:
+            raise KeyError(f"{self.name} has no part {name!r}; it has {', '.join(self.parts)}")
+        return self.parts[name]
+
+
+_KINECT_JOINTS = (
+    "spine_base", "spine_mid", "neck", "head",
+    "left_shoulder", "left_elbow", "left_wrist", "left_hand",
+    "right_shoulder", "right_elbow", "right_wrist", "right_hand",
+    "left_hip", "left_knee", "left_ankle", "left_foot",
+    "right_hip", "right_knee", "right_ankle", "right_foot",
+    "spine_shoulder", "left_hand_tip", "left_thumb", "right_hand_tip", "right_thumb",
+)  # fmt: skip
+
+KINECT25 = Layout(
+    name="kinect25",
+    joints=_KINECT_JOINTS,
+    # The tree of METHOD B1; hand tips hang on the hands' thumbs as in the field's bone list (trap E22).
+    parents=(1, 20, 20, 2, 20, 4, 5, 6, 20, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18, 20, 22, 7, 24, 11),
+    parts={
+        "trunk": (0, 1, 2, 3, 20),
+        "left_arm": (4, 5, 6, 7, 21, 22),
+        "right_arm": (8, 9, 10, 11, 23, 24),
+        "left_leg": (12, 13, 14, 15),
+        "right_leg": (16, 17, 18, 19),
+    },
+    mirrored=(0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 20, 23, 24, 21, 22),
+)
+
+LAYOUTS = {layout.name: layout for layout in (KINECT25,)}

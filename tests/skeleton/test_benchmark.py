@@ -1,0 +1,75 @@
+"""A benchmark's split: the rule's clips, on the right side, labels only for those who ask."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kinemask.skeleton.benchmark import BenchmarkConfig, read_benchmark, read_split, write_benchmark
+from kinemask.skeleton.clip import Clip
+from kinemask.skeleton.layout import KINECT25
+from kinemask.skeleton.packed import PackedClips, PackedError, PackedWriter, open_packed
+
+
+def _by_subject(clips: pd.DataFrame) -> pd.Series:
+    return clips["subject"].map({1: "train", 2: "test", 3: "unused"})
+
+
+def _nobody_tests(clips: pd.DataFrame) -> pd.Series:
+    return pd.Series("train", index=clips.index)
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> PackedClips:
+    joints, present = np.ones((2, 1, 25, 3), np.float32), np.ones((2, 1), np.bool_)
+    with PackedWriter(tmp_path / "packed", KINECT25, 1) as writer:
+        for number, (subject, label) in enumerate([(1, 0), (2, 1), (3, 0), (1, 1)]):
+            writer.add(Clip(f"clip{number}", label, subject, joints, present, ""))
+        writer.finish(
+            name="tiny",
+            class_names=("sit", "stand"),
+            protocols={"xsub": _by_subject, "all": _nobody_tests},
+            mirror_keeps_label=True,
+        )
+    return open_packed(tmp_path / "packed")
+
+
+def _config(protocol: str) -> BenchmarkConfig:
+    return BenchmarkConfig(dataset="tiny", protocol=protocol, size="small")
+
+
+def test_split_has_the_clips_the_rule_says(tmp_path: Path, packed: PackedClips) -> None:
+    info = write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)
+    train = read_split(tmp_path / "b", "train", with_labels=True)
+    test = read_split(tmp_path / "b", "test", with_labels=True)
+    assert train.to_dict("list") == {
+        "row": [0, 3], "name": ["clip0", "clip3"], "label": [0, 1], "subject": [1, 1],
+    }  # fmt: skip
+    assert test.to_dict("list") == {"row": [1], "name": ["clip1"], "label": [1], "subject": [2]}
+    assert (info.num_train, info.num_test) == (2, 1)
+    assert info.data_sha256 == packed.info.data_sha256
+    assert read_benchmark(tmp_path / "b") == info
+
+
+def test_who_does_not_ask_for_labels_gets_none(tmp_path: Path, packed: PackedClips) -> None:
+    write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)
+    assert list(read_split(tmp_path / "b", "train", with_labels=False)) == ["row", "name", "subject"]
+
+
+def test_unknown_protocol_lists_those_that_exist(tmp_path: Path, packed: PackedClips) -> None:
+    with pytest.raises(PackedError, match="no protocol 'xview', it has xsub, all"):
+        write_benchmark(tmp_path / "b", name="tiny-xview", config=_config("xview"), packed=packed)
+    assert not (tmp_path / "b").exists()
+
+
+def test_benchmark_without_test_clips_is_refused(tmp_path: Path, packed: PackedClips) -> None:
+    with pytest.raises(PackedError, match="4 clips to train on and 0 to test on"):
+        write_benchmark(tmp_path / "b", name="tiny-all", config=_config("all"), packed=packed)
+
+
+def test_missing_benchmark_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(PackedError, match="run split"):
+        read_benchmark(tmp_path)
+    with pytest.raises(PackedError, match="run split again"):
+        read_split(tmp_path, "train", with_labels=False)
