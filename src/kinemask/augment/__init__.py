@@ -1,0 +1,1 @@
+"""Views of a clip that keep its action."""

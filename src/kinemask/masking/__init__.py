@@ -1,0 +1,1 @@
+"""Which coordinates a view hides."""
