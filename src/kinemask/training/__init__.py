@@ -1,0 +1,1 @@
+"""Training that knows steps, checkpoints and schedules, but no skeletons."""

@@ -1,0 +1,136 @@
+"""Pretraining of one seed: data in, a trained encoder out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from kinemask.encoders import build_encoder
+from kinemask.encoders.base import Encoder
+from kinemask.hardware import HardwareConfig
+from kinemask.methods import METHODS
+from kinemask.seeding import derive_seed
+from kinemask.skeleton.batch import RaggedClips
+from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
+from kinemask.skeleton.inputs import centre
+from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.packed import PACKED, PackedClips, open_packed
+from kinemask.skeleton.resident import load_clips, to_device
+from kinemask.skeleton.storage import whole_folder, writing
+from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
+from kinemask.training.recipe import Preset, Recipe
+from kinemask.training.run_key import code_digest
+from kinemask.training.trainer import Log, Trainer, TrainingResult
+
+PRETRAINED = Path("results/pretrain")
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The encoder's weights and how they came about."""
+
+    weights: Weights
+    result: TrainingResult
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Everything that defines the runs of a benchmark and method; `run` makes one seed of it."""
+
+    name: str  # shown beside the bar
+    recipe: Recipe
+    clips: RaggedClips  # those to train on, and no others
+    layout: Layout
+    num_persons: int
+    data_sha256: str
+    hardware: HardwareConfig
+    checkpoints: Path = CHECKPOINTS
+
+    def run(self, seed: int, log: Log) -> Pretrained:
+        """Train, or go on from the last checkpoint of exactly this run.
+
+        Raises TrainingDiverged, or CheckpointError if a checkpoint cannot be read or written.
+        """
+        recipe, device = self.recipe, self.hardware.device
+        torch.manual_seed(derive_seed(seed, "weights"))
+        encoder = new_encoder(recipe, layout=self.layout, num_persons=self.num_persons)
+        training = recipe.training
+        if training is None:
+            return Pretrained(encoder.state_dict(), TrainingResult([], steps=0, epochs=0.0))
+        build = METHODS[recipe.method.name]
+        method = build(recipe.method, encoder, recipe.inputs, self.layout, self.num_persons).to(device)
+        with open_checkpoints(self._identity(seed), root=self.checkpoints) as checkpoints:
+            result = Trainer(
+                name=f"{self.name} seed {seed}",
+                method=method,
+                clips=to_device(self.clips, device),
+                batch_size=training.batch_size,
+                seed=seed,
+                optim=training.optimizer,
+                budget=training.budget,
+                log_every_steps=training.log_every_steps,
+                checkpoint_every_steps=training.checkpoint_every_steps,
+                log=log,
+                checkpoints=checkpoints,
+            ).run()
+        return Pretrained({name: value.cpu() for name, value in encoder.state_dict().items()}, result)
+
+    def _identity(self, seed: int) -> dict[str, str]:
+        """What makes two runs the same run; processes side by side change nothing, device and threads may."""
+        return {
+            "recipe": json.dumps(self.recipe.model_dump(mode="json"), sort_keys=True),
+            "data": self.data_sha256,
+            "clips": str(len(self.clips)),
+            "persons": str(self.num_persons),
+            "layout": self.layout.name,
+            "seed": str(seed),
+            "device": self.hardware.device,
+            "threads": str(self.hardware.threads),
+            "torch": torch.__version__,
+            "code": code_digest(),
+        }
+
+
+def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: HardwareConfig) -> Pretraining:
+    """The pretraining of a method on the training clips of a benchmark, whose labels are not read."""
+    about = read_benchmark(BENCHMARKS / benchmark)
+    rows = read_split(BENCHMARKS / benchmark, "train", with_labels=False)["row"]
+    packed = open_packed(PACKED / about.dataset)
+    recipe = preset.recipe(about.size)
+    return Pretraining(
+        name=f"pretrain {benchmark} {method}",
+        recipe=recipe,
+        clips=input_clips(packed, rows.tolist(), recipe),
+        layout=LAYOUTS[packed.info.layout],
+        num_persons=packed.info.persons,
+        data_sha256=about.data_sha256,
+        hardware=hardware,
+    )
+
+
+def save_encoders(benchmark: str, method: str, trained: Mapping[int, Pretrained]) -> None:
+    """One safetensors file a seed. Raises StorageError if the disk does not take them."""
+    out = PRETRAINED / benchmark / method
+    with whole_folder(out) as folder, writing(out):
+        for seed, one in trained.items():
+            save_file(one.weights, folder / f"seed-{seed}.safetensors")
+
+
+def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
+    """The encoder of a recipe for that body, with fresh weights from torch's global generator."""
+    return build_encoder(
+        recipe.encoder,
+        num_persons=num_persons,
+        num_joints=layout.num_joints,
+        num_frames=recipe.inputs.num_frames,
+    )
+
+
+def input_clips(packed: PackedClips, rows: list[int], recipe: Recipe) -> RaggedClips:
+    """The clips of those rows as the recipe wants them, with the origin moved."""
+    return centre(load_clips(packed, rows), config=recipe.inputs, layout=LAYOUTS[packed.info.layout])

@@ -1,0 +1,53 @@
+"""A recipe: what is fed to which encoder, how it learns, and for how long."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from kinemask.encoders import EncoderConfig
+from kinemask.methods import MethodConfig
+from kinemask.section import Section
+from kinemask.skeleton.inputs import InputConfig
+from kinemask.training.batches import BudgetConfig
+from kinemask.training.optim import OptimConfig
+
+
+class TrainingConfig(Section):
+    """How steps are taken, and how often metrics are logged and checkpoints written."""
+
+    batch_size: int = Field(ge=2)
+    budget: BudgetConfig
+    optimizer: OptimConfig
+    log_every_steps: int = Field(ge=1)
+    checkpoint_every_steps: int = Field(ge=1)
+
+
+class Recipe(Section):
+    """A method at one size. `training: null` leaves the encoder as it is initialised."""
+
+    inputs: InputConfig
+    encoder: EncoderConfig
+    method: MethodConfig
+    training: TrainingConfig | None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Recipe":
+        if (self.training is None) != (self.method.name == "untrained"):
+            raise ValueError(
+                f"training must be {'null' if self.training else 'given'} for {self.method.name}"
+            )
+        problem = self.method.misfit(self.inputs, self.encoder)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+
+class Preset(Section):
+    """An entry of `methods`: the recipe for two CPU cores and the published one for a GPU."""
+
+    small: Recipe
+    paper: Recipe
+
+    def recipe(self, size: Literal["small", "paper"]) -> Recipe:
+        """The recipe of that size."""
+        return self.small if size == "small" else self.paper

@@ -1,0 +1,184 @@
+import multiprocessing
+import random
+import time
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from kinemask.training.checkpoint import CheckpointError, open_checkpoints
+from kinemask.training.trainer import TrainingDiverged, TrainingResult
+from tests.training.conftest import ADAMW, SGD, same, toy_trainer
+
+
+class Interrupted(Exception):
+    pass
+
+
+def stop_at(last_step):
+    def log(step, values):
+        if step >= last_step:
+            raise Interrupted
+
+    return log
+
+
+@pytest.mark.parametrize("optim", [ADAMW, SGD], ids=["adamw", "sgd"])
+@pytest.mark.parametrize(("log_every", "checkpoint_every"), [(1, 3), (2, 3), (3, 3), (4, 1), (4, 3)])
+def test_three_steps_save_load_three_steps_are_six_steps(checkpoints, optim, log_every, checkpoint_every):
+    rhythm = {"optim": optim, "log_every_steps": log_every, "checkpoint_every_steps": checkpoint_every}
+    whole = toy_trainer(**rhythm)
+    expected = whole.run()
+
+    with pytest.raises(Interrupted):
+        toy_trainer(checkpoints=checkpoints, log=stop_at(4), **rhythm).run()
+    torch.manual_seed(99)  # a resumed run meets other global random numbers
+    resumed = toy_trainer(checkpoints=checkpoints, **rhythm)
+    resumed._resume()
+    assert resumed.step == 3
+    result = resumed.run()
+
+    assert result == expected
+    assert same(resumed.method.state_dict(), whole.method.state_dict())
+    ours, theirs = resumed.optimizer.state_dict(), whole.optimizer.state_dict()
+    assert ours["param_groups"] == theirs["param_groups"]
+    assert ours["state"].keys() == theirs["state"].keys()
+    assert len(ours["state"]) > 0
+    assert all(same(ours["state"][index], theirs["state"][index]) for index in ours["state"])
+
+
+def test_a_run_that_is_done_returns_at_once_with_all_of_its_history(checkpoints):
+    first = toy_trainer(checkpoints=checkpoints)
+    expected = first.run()
+    again = toy_trainer(checkpoints=checkpoints, log=stop_at(0))
+    assert again.run() == expected
+    assert same(again.method.state_dict(), first.method.state_dict())
+
+
+def test_rows_hold_the_means_since_the_last_row_and_the_rate():
+    logged = []
+    trainer = toy_trainer(steps=5, log=lambda step, values: logged.append((step, values)))
+    losses = [trainer.update().loss.item() for _ in range(5)]
+    result = toy_trainer(steps=5, log=lambda step, values: logged.append((step, values))).run()
+    assert [step for step, _ in logged] == [2, 4, 5]
+    assert result.history == [{"step": float(step), **values} for step, values in logged]
+    means = [row["loss"] for row in result.history]
+    assert means == pytest.approx([sum(losses[:2]) / 2, sum(losses[2:4]) / 2, losses[4]], rel=1e-6)
+    assert result.history[0].keys() == {"step", "loss", "pull", "push", "gradient_norm", "lr"}
+    # Warm-up of 0.2 * 5 = 1 step, so step 2 (counted from 1) is the first of the cosine: the whole rate.
+    assert result.history[0]["lr"] == pytest.approx(0.01)
+
+
+def test_epochs_are_clips_seen_over_clips():
+    result = toy_trainer(steps=5).run()
+    assert result.steps == 5
+    assert result.epochs == pytest.approx(15 / 7)
+
+
+def test_summary_is_the_last_row_with_steps_and_epochs():
+    result = toy_trainer(steps=5).run()
+    last = result.history[-1]
+    assert result.summary() == {"steps": 5.0, "epochs": 15 / 7} | {
+        k: v for k, v in last.items() if k != "step"
+    }
+    assert TrainingResult([], steps=0, epochs=0.0).summary() == {"steps": 0.0, "epochs": 0.0}
+
+
+def test_seed_decides_everything():
+    first, second, other = toy_trainer(seed=1), toy_trainer(seed=1), toy_trainer(seed=2)
+    assert first.run() == second.run()
+    assert other.run() != second.run()
+    assert same(first.method.state_dict(), second.method.state_dict())
+
+
+def test_without_a_limit_gradients_are_as_the_loss_has_them_and_with_one_they_are_shorter():
+    free = toy_trainer(optim=SGD)
+    out = free.update()
+    norm = torch.stack([p.grad.norm() for p in free.method.parameters() if p.grad is not None]).norm()
+    assert_close(norm.double(), free.totals["gradient_norm"], rtol=1e-5, atol=0)
+    limited = toy_trainer(optim=SGD.model_copy(update={"clip_norm": 0.01}))
+    assert torch.equal(limited.update().loss, out.loss)
+    shortened = torch.stack([p.grad.norm() for p in limited.method.parameters() if p.grad is not None]).norm()
+    assert norm > 0.02
+    assert_close(shortened, torch.tensor(0.01), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_with_steps_and_terms_in_one_line(checkpoints, bad):
+    trainer = toy_trainer(checkpoints=checkpoints, damage=lambda step: bad if step == 4 else 1.0)
+    with pytest.raises(
+        TrainingDiverged, match=r"^toy \(seed 0\) diverged in steps 5 to 6: loss (nan|inf), "
+    ) as error:
+        trainer.run()
+    message = str(error.value)
+    assert "\n" not in message
+    assert all(f"{name} " in message for name in ("pull", "push", "gradient_norm"))
+
+
+def test_nothing_diverged_becomes_a_checkpoint(checkpoints):
+    trainer = toy_trainer(
+        checkpoints=checkpoints,
+        steps=9,
+        log_every_steps=100,
+        damage=lambda step: float("nan") if step == 4 else 1.0,
+    )
+    with pytest.raises(TrainingDiverged, match="in steps 1 to 6"):
+        trainer.run()
+    resumed = toy_trainer(checkpoints=checkpoints, steps=9, log_every_steps=100)
+    resumed._resume()
+    assert resumed.step == 3
+
+
+def test_a_spoilt_last_update_stops_although_every_loss_is_finite():
+    trainer = toy_trainer(steps=4, damage=lambda step: 1e30 if step == 3 else 1.0)
+    with pytest.raises(TrainingDiverged, match=r"loss [0-9.]+e\+.*gradient_norm inf"):
+        trainer.run()
+
+
+def test_a_checkpoint_beyond_the_budget_stops(checkpoints):
+    toy_trainer(checkpoints=checkpoints, steps=6).run()
+    with pytest.raises(CheckpointError, match="at step 6 of 4: delete"):
+        toy_trainer(checkpoints=checkpoints, steps=4).run()
+
+
+def _train(root, pipe):
+    with open_checkpoints({"params": "toy"}, root=root) as checkpoints:
+        trainer = toy_trainer(
+            checkpoints=checkpoints,
+            steps=120,
+            log_every_steps=5,
+            checkpoint_every_steps=7,
+            log=lambda step, values: pipe.send(step),
+        )
+        trainer.run()
+
+
+def test_killed_at_random_moments_a_run_ends_as_if_undisturbed(tmp_path):
+    chance = random.Random(0)
+    context = multiprocessing.get_context("fork")
+    num_killed, resumed_from = 0, set()
+    for attempt in range(8):
+        pipe, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_train, args=(tmp_path / "killed", theirs))
+        process.start()
+        theirs.close()
+        resumed_from.add(pipe.recv())
+        if attempt < 6:
+            for _ in range(chance.randrange(3)):
+                pipe.recv()
+            time.sleep(chance.uniform(0, 0.01))
+            process.kill()
+        process.join()
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -9
+        num_killed += 1
+    assert num_killed >= 4
+    assert len(resumed_from) >= 3  # it went on, it did not start over
+
+    here, there = context.Pipe()
+    _train(tmp_path / "undisturbed", there)
+    here.close()
+    (disturbed,) = (tmp_path / "killed").glob("*/checkpoint.safetensors")
+    (undisturbed,) = (tmp_path / "undisturbed").glob("*/checkpoint.safetensors")
+    assert disturbed.read_bytes() == undisturbed.read_bytes()
