@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from kinemask.errors import KinemaskError
 from kinemask.section import Section
 
 RECORDS = Path("records")
@@ -57,10 +58,22 @@ class Record(BaseModel):
         return self
 
 
+class RecordError(KinemaskError):
+    """A record cannot be read: the message names the file and what to do."""
+
+
+def read_record(path: Path) -> Record:
+    """One record. Raises RecordError if the file is absent or damaged."""
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise RecordError(f"{path} is no record ({problem}): remove it and run `dvc repro`") from error
+
+
 def read_records(root: Path = Path()) -> list[Record]:
-    """All records below `root`, sorted by path."""
-    paths = sorted((root / RECORDS).rglob("*.json"))
-    return [Record.model_validate_json(path.read_text()) for path in paths]
+    """All records below `root`, sorted by path. Raises RecordError."""
+    return [read_record(path) for path in sorted((root / RECORDS).rglob("*.json"))]
 
 
 class Clock:
@@ -87,7 +100,7 @@ def make_record(
     seed: int | None = None,
     params: Section,
     metrics: Metrics,
-    history: Sequence[Mapping[str, float]] = (),
+    history: Sequence[Mapping[str, float | int]] = (),
     inputs: Mapping[str, str],
     hardware: Section,
     clock: Clock,
@@ -159,7 +172,7 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kinemask.errors import KinemaskError
 
-from kinemask.errors import KinemaskError
-
 PARAMS_FILE = Path("params.yaml")
 
 S = TypeVar("S", bound="Section")

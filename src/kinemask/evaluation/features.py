@@ -1,0 +1,131 @@
+"""Frozen features: the encoder runs once over every clip, everything frozen reads the result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from kinemask.augment.temporal import centre_crop
+from kinemask.encoders.base import Encoder
+from kinemask.errors import KinemaskError
+from kinemask.evaluation.frozen import FEATURES
+from kinemask.progress import progress
+from kinemask.section import Section
+from kinemask.skeleton.batch import RaggedClips
+from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
+from kinemask.skeleton.inputs import InputConfig, as_input
+from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.packed import PACKED, PackedClips, open_packed
+from kinemask.skeleton.resident import to_device
+from kinemask.skeleton.storage import whole_folder, writing
+from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder
+from kinemask.training.recipe import Preset, Recipe
+from kinemask.training.trainer import Log
+
+Features = dict[str, Float32[np.ndarray, "N D"]]
+
+
+class EncoderError(KinemaskError):
+    """An encoder's weights are absent, damaged or of another encoder, or it lacks what is asked of it."""
+
+
+class EmbedConfig(Section):
+    """How clips are cut for evaluation and which poolings are kept, of those the encoder offers."""
+
+    crop_share: float = Field(gt=0, le=1)
+    batch: int = Field(ge=1)
+    poolings: tuple[str, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Turns the clips of a benchmark into features; `run` does it with the encoder of one seed."""
+
+    name: str  # shown beside the bar
+    weights: Path  # the folder of seed-<seed>.safetensors
+    recipe: Recipe
+    config: EmbedConfig
+    packed: PackedClips
+    rows: list[int]  # of the clips, in the order of the features
+    device: str
+
+    def run(self, seed: int, log: Log) -> Features:
+        """Features by pooling. Raises EncoderError if the weights do not fit exactly. Nothing is logged."""
+        layout = LAYOUTS[self.packed.info.layout]
+        encoder = new_encoder(self.recipe, layout=layout, num_persons=self.packed.info.persons)
+        path = self.weights / f"seed-{seed}.safetensors"
+        try:
+            encoder.load_state_dict(load_file(path), strict=True)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            problem = " ".join(str(error).split())
+            raise EncoderError(
+                f"{path} is not the encoder of this recipe ({problem}): run pretrain"
+            ) from error
+        return embed(
+            encoder.to(self.device),
+            to_device(input_clips(self.packed, self.rows, self.recipe), self.device),
+            config=self.config,
+            inputs=self.recipe.inputs,
+            layout=layout,
+            name=f"{self.name} seed {seed}",
+        )
+
+
+def open_embedding(
+    benchmark: str, method: str, *, preset: Preset, config: EmbedConfig, device: str
+) -> Embedding:
+    """The embedding of all clips of a benchmark, those to train on first, by the encoders of a method."""
+    folder = BENCHMARKS / benchmark
+    about = read_benchmark(folder)
+    parts = [read_split(folder, part, with_labels=False)["row"] for part in ("train", "test")]
+    return Embedding(
+        name=f"embed {benchmark} {method}",
+        weights=PRETRAINED / benchmark / method,
+        recipe=preset.recipe(about.size),
+        config=config,
+        packed=open_packed(PACKED / about.dataset),
+        rows=[*parts[0], *parts[1]],
+        device=device,
+    )
+
+
+@torch.no_grad()
+def embed(
+    encoder: Encoder,
+    clips: RaggedClips,
+    *,
+    config: EmbedConfig,
+    inputs: InputConfig,
+    layout: Layout,
+    name: str,
+) -> Features:
+    """Features of every clip by pooling. Raises EncoderError if the encoder offers none of the asked ones."""
+    poolings = [pooling for pooling in config.poolings if pooling in encoder.poolings]
+    if not poolings:
+        offered, asked = ", ".join(encoder.poolings), ", ".join(config.poolings)
+        raise EncoderError(f"evaluation.embed.poolings: the encoder offers {offered}, none of {asked}")
+    encoder.eval()
+    features: dict[str, list[np.ndarray]] = {pooling: [] for pooling in poolings}
+    rows = torch.arange(len(clips), device=clips.offsets.device)
+    for chosen in progress(torch.split(rows, config.batch), name=name, unit="batch"):
+        batch = centre_crop(clips.select(chosen), share=config.crop_share, num_frames=inputs.num_frames)
+        encoded = encoder(as_input(batch, config=inputs, layout=layout))
+        for pooling in poolings:
+            features[pooling].append(encoder.pool(encoded, pooling).float().cpu().numpy())
+    return {pooling: np.concatenate(parts) for pooling, parts in features.items()}
+
+
+def save_features(benchmark: str, method: str, embedded: Mapping[int, Features]) -> None:
+    """One folder a seed, one array a pooling. Raises StorageError if the disk does not take them."""
+    out = FEATURES / benchmark / method
+    with whole_folder(out) as folder, writing(out):
+        for seed, features in embedded.items():
+            (folder / f"seed-{seed}").mkdir()
+            for pooling, values in features.items():
+                np.save(folder / f"seed-{seed}" / f"{pooling}.npy", values, allow_pickle=False)

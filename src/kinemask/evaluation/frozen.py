@@ -1,0 +1,150 @@
+"""What probes learn from and leave behind: frozen features in, class scores and records out."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from kinemask.errors import KinemaskError
+from kinemask.evaluation.metrics import score_metrics
+from kinemask.record import Clock, Record, hash_files, make_record
+from kinemask.section import Section
+from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
+from kinemask.skeleton.storage import writing
+
+FEATURES = Path("results/embed")
+RESULTS = Path("results")
+# Of a class that cannot be the answer: probability zero, yet finite, so that sums of scores stay numbers.
+ABSENT_SCORE = np.finfo(np.float32).min
+
+
+class FeaturesError(KinemaskError):
+    """Features are absent, damaged or do not belong to the benchmark; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """One thing to probe: the features of one seed under one pooling."""
+
+    benchmark: Path  # folder
+    features: Path  # <pooling>.npy
+    seed: int
+
+    @property
+    def pooling(self) -> str:
+        """How the encoder's output became one vector a clip."""
+        return self.features.stem
+
+
+@dataclass(frozen=True)
+class ProbeData:
+    """All that a probe may see: of the test clips the features, and no label."""
+
+    train_features: Float32[np.ndarray, "N D"]
+    train_labels: Int[np.ndarray, " N"]
+    train_subjects: Int[np.ndarray, " N"]
+    test_features: Float32[np.ndarray, "E D"]
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a probe gives in one setting. `values` are what it measured on the training part."""
+
+    seed: int
+    setting: str
+    scores: Float32[np.ndarray, "E K"]
+    values: Mapping[str, float]
+
+
+def find_tasks(benchmark: str, method: str, seeds: Sequence[int]) -> list[ProbeTask]:
+    """Every pooling of every seed. Raises FeaturesError if a seed has no features."""
+    tasks = []
+    for seed in seeds:
+        folder = FEATURES / benchmark / method / f"seed-{seed}"
+        files = sorted(folder.glob("*.npy"))
+        if not files:
+            raise FeaturesError(f"{folder} holds no features: run `dvc repro embed`")
+        tasks += [ProbeTask(BENCHMARKS / benchmark, file, seed) for file in files]
+    return tasks
+
+
+def read_probe_data(task: ProbeTask) -> ProbeData:
+    """The features with the training labels. Raises FeaturesError if they are not those of the benchmark."""
+    train = read_split(task.benchmark, "train", with_labels=True)
+    num_test = len(read_split(task.benchmark, "test", with_labels=False))
+    cure = "run `dvc repro embed`"
+    try:
+        features = np.load(task.features, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise FeaturesError(f"{task.features} cannot be read ({error}): delete it and {cure}") from error
+    if features.ndim != 2 or len(features) != len(train) + num_test or features.dtype != np.float32:
+        raise FeaturesError(
+            f"{task.features} is {features.dtype} of shape {features.shape}, expected float32 with "
+            f"{len(train)} + {num_test} rows: delete it and {cure}"
+        )
+    if not np.isfinite(features).all():
+        row, column = np.argwhere(~np.isfinite(features))[0]
+        raise FeaturesError(
+            f"{task.features}: feature {column} of row {row} is {features[row, column]}: the encoder has "
+            "diverged, look at its training curve and lower its learning rate"
+        )
+    return ProbeData(
+        train_features=features[: len(train)],
+        train_labels=train["label"].to_numpy(),
+        train_subjects=train["subject"].to_numpy(),
+        test_features=features[len(train) :],
+        num_classes=len(read_benchmark(task.benchmark).class_names),
+    )
+
+
+def keep_results(
+    probed: Sequence[Probed],
+    *,
+    stage: str,
+    benchmark: str,
+    method: str,
+    params: Section,
+    hardware: Section,
+    clock: Clock,
+) -> list[Record]:
+    """Score against the test labels, which no probe has seen; write scores and record of each seed."""
+    folder = BENCHMARKS / benchmark
+    labels = read_split(folder, "test", with_labels=True)["label"].to_numpy()
+    split = [folder / file for file in ("benchmark.json", "train.parquet", "test.parquet")]
+    records = []
+    for seed in dict.fromkeys(one.seed for one in probed):
+        of_seed = [one for one in probed if one.seed == seed]
+        name = f"{benchmark}/{method}/seed-{seed}"
+        _write_scores(RESULTS / stage / f"{name}.npz", of_seed)
+        inputs = [*split, *sorted((FEATURES / name).glob("*.npy"))]
+        record = make_record(
+            stage=stage,
+            subject=benchmark,
+            method=method,
+            seed=seed,
+            params=params,
+            metrics={one.setting: {**score_metrics(one.scores, labels), **one.values} for one in of_seed},
+            inputs=hash_files(inputs),
+            hardware=hardware,
+            clock=clock,
+        )
+        record.write()
+        records.append(record)
+    return records
+
+
+def _write_scores(path: Path, probed: Sequence[Probed]) -> None:
+    """One array of class scores a setting, the whole file or none."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                np.savez(file, allow_pickle=False, **{one.setting: one.scores for one in probed})
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)

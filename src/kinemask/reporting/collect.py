@@ -1,0 +1,189 @@
+"""Finds what the tables are made of: records and stored scores of the selected runs, and what is missing."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from kinemask.errors import KinemaskError
+from kinemask.evaluation.metrics import rank_of_truth
+from kinemask.record import RECORDS, Record, read_records
+from kinemask.run import RunConfig
+from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkInfo, read_benchmark, read_split
+
+EVALUATIONS = ("linear", "knn")
+RESULTS = Path("results")
+_BEFORE = ("pretrain", "embed")  # stages that every evaluation rests on
+_SAME = 1e-6  # the record's accuracy and the one of the scores are the same number
+
+
+class ReportError(KinemaskError):
+    """The reports cannot be made from what is on disk: the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class ScoredPart:
+    """The test part of a benchmark. Labels are for scoring only."""
+
+    info: BenchmarkInfo
+    labels: Int[np.ndarray, " N"]
+    subjects: Int[np.ndarray, " N"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method on one benchmark in one setting. `ranks`: how many classes come before the true one."""
+
+    benchmark: str
+    method: str
+    evaluation: str
+    setting: str
+    seeds: tuple[int, ...]
+    ranks: Int[np.ndarray, "S N"]
+
+
+@dataclass(frozen=True)
+class Collected:
+    """All that is on disk of the runs. `records` leave out the record of the tables themselves."""
+
+    run: RunConfig
+    tests: Mapping[str, ScoredPart]
+    cells: tuple[Cell, ...]
+    records: tuple[Record, ...]
+    missing: tuple[str, ...]
+    files: tuple[Path, ...]  # what the numbers rest on, below the root
+
+    def of_run(self, stage: str, benchmark: str, method: str) -> tuple[Record, ...]:
+        """Records of one stage of one method on one benchmark, a seed each."""
+        wanted = (stage, benchmark, method)
+        return tuple(one for one in self.records if (one.stage, one.subject, one.method) == wanted)
+
+
+def collect(root: Path, run: RunConfig) -> Collected:
+    """Read everything that `run` of params.yaml names below `root`.
+
+    What is absent is listed in `missing`, with the place where it should be. Raises ReportError if a file is
+    damaged, if scores and their record contradict one another, and if there is nothing at all to tabulate.
+    """
+    shelf = _Shelf(root, run)
+    cells: list[Cell] = []
+    for benchmark, method in product(run.benchmarks, run.methods):
+        if benchmark in shelf.tests:
+            shelf.expect_records(benchmark, method)
+            for evaluation in EVALUATIONS:
+                cells += shelf.cells(benchmark, method, evaluation)
+    missing = shelf.missing()
+    if not cells:
+        raise ReportError(f"nothing to tabulate, missing are {'; '.join(missing)}: run `dvc repro`")
+    records = shelf.selected_records()
+    return Collected(run, shelf.tests, tuple(cells), records, missing, tuple(sorted(shelf.files)))
+
+
+class _Shelf:
+    """The records and benchmarks on disk, with a note of every gap met and every file read."""
+
+    def __init__(self, root: Path, run: RunConfig) -> None:
+        self.root = root
+        self.run = run
+        self.records = {record.path: record for record in read_records(root)}
+        self.tests: dict[str, ScoredPart] = {}
+        self.files: set[Path] = set()
+        self.gaps: dict[str, list[int]] = {}  # what is missing and where -> its seeds
+        for name in run.benchmarks:
+            folder = BENCHMARKS / name
+            if (root / folder).is_dir():
+                self.tests[name] = _scored_part(root / folder)
+                self.files |= {folder / "benchmark.json", folder / "test.parquet"}
+            else:
+                self.gaps[f"{name}: no {folder}"] = []
+
+    def expect_records(self, benchmark: str, method: str) -> None:
+        """Note the records of the stages before the evaluations that are not there."""
+        for stage, seed in product(_BEFORE, self.run.seeds):
+            path = Path(RECORDS, stage, benchmark, method, f"seed-{seed}.json")
+            if path not in self.records:
+                self._note(f"{benchmark} {method} {stage}: no record in {path.parent}", seed)
+
+    def cells(self, benchmark: str, method: str, evaluation: str) -> list[Cell]:
+        """One cell a setting, of the seeds that are there."""
+        folder = Path(evaluation, benchmark, method)
+        where = f"{benchmark} {method} {evaluation}"
+        found: dict[int, dict[str, Int[np.ndarray, " N"]]] = {}
+        for seed in self.run.seeds:
+            record = self.records.get(RECORDS / folder / f"seed-{seed}.json")
+            scores = RESULTS / folder / f"seed-{seed}.npz"
+            if record is None:
+                self._note(f"{where}: no record in {RECORDS / folder}", seed)
+            elif not (self.root / scores).is_file():
+                self._note(f"{where}: no scores in {RESULTS / folder}", seed)
+            else:
+                found[seed] = _ranks(self.root, scores, self.tests[benchmark], record)
+                self.files.add(scores)
+        cells = []
+        for setting in sorted({setting for ranks in found.values() for setting in ranks}):
+            seeds = tuple(seed for seed in found if setting in found[seed])
+            for seed in found.keys() - set(seeds):
+                self._note(f"{where} {setting}: not among the scores in {RESULTS / folder}", seed)
+            ranks = np.stack([found[seed][setting] for seed in seeds])
+            cells.append(Cell(benchmark, method, evaluation, setting, seeds, ranks))
+        return cells
+
+    def selected_records(self) -> tuple[Record, ...]:
+        """Records of the selected runs and of the data they stand on."""
+        datasets = {test.info.dataset for test in self.tests.values()}
+        kept = []
+        for path, record in self.records.items():
+            of_data = record.method is None and record.subject in datasets | self.tests.keys()
+            of_run = record.subject in self.tests and record.method in self.run.methods
+            if of_data or (of_run and record.seed in (None, *self.run.seeds)):
+                kept.append(record)
+                self.files.add(path)
+        return tuple(kept)
+
+    def missing(self) -> tuple[str, ...]:
+        """One text a gap."""
+        return tuple(
+            f"{text} (seed {', '.join(map(str, sorted(seeds)))})" if seeds else text
+            for text, seeds in self.gaps.items()
+        )
+
+    def _note(self, text: str, seed: int) -> None:
+        self.gaps.setdefault(text, []).append(seed)
+
+
+def _scored_part(folder: Path) -> ScoredPart:
+    table = read_split(folder, "test", with_labels=True)
+    return ScoredPart(read_benchmark(folder), table["label"].to_numpy(), table["subject"].to_numpy())
+
+
+def _ranks(root: Path, path: Path, test: ScoredPart, record: Record) -> dict[str, Int[np.ndarray, " N"]]:
+    """Setting -> rank of the true class of each test clip. Raises ReportError if the scores cannot be."""
+    ranks = {}
+    for setting, scores in _arrays(root / path, path).items():
+        shape = (len(test.labels), len(test.info.class_names))
+        if scores.shape != shape or not np.isfinite(scores).all():
+            wrong = f"shape {scores.shape}" if scores.shape != shape else "numbers that are not finite"
+            raise ReportError(
+                f"{path}: {setting!r} has {wrong}, expected {shape}: delete it, run `dvc repro`"
+            )
+        ranks[setting] = rank_of_truth(scores, test.labels)
+        told = record.metrics.get(setting, {}).get("top1")
+        counted = float((ranks[setting] == 0).mean())
+        if told is None or abs(told - counted) > _SAME:
+            raise ReportError(
+                f"{path} and {record.path} are of different runs: top1 of {setting!r} is {counted:.6f} there "
+                f"and {told} here: delete both and run `dvc repro`"
+            )
+    return ranks
+
+
+def _arrays(file: Path, path: Path) -> dict[str, Float32[np.ndarray, "N K"]]:
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise ReportError(f"{path} cannot be read ({error}): delete it and run `dvc repro`") from error

@@ -1,0 +1,130 @@
+"""Charts as SVG that takes its colours from the page, so that one drawing serves light and dark."""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, MUTED, GRID = "#000101", "#000102", "#000103"
+SERIES = tuple(f"#0002{number:02d}" for number in range(6))
+_VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid"} | {
+    colour: f"--series-{number}" for number, colour in enumerate(SERIES)
+}
+DASHES = ("solid", "dashed", "dotted", "dashdot")
+MAX_POINTS = 300  # of a curve: more cannot be seen at this size
+_WIDTH_INCHES = 3.9  # narrow, so that the text can be read on a phone
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
+    "svg.hashsalt": "kinemask",
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A row of the interval chart, in percent. `series` picks the colour."""
+
+    label: str
+    series: int
+    seeds: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a training chart."""
+
+    label: str
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@rc_context(_STYLE)
+def interval_chart(bars: Sequence[Bar], references: Sequence[tuple[str, float]], *, name: str) -> str:
+    """Seeds as dots, the mean as a bar, the interval as a line; references as dashed lines named below."""
+    figure, axes = _figure(height=0.55 + 0.25 * len(bars) + 0.17 * len(references))
+    for place, bar in enumerate(bars):
+        colour = SERIES[bar.series % len(SERIES)]
+        axes.plot([bar.low, bar.high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
+        axes.plot([bar.mean, bar.mean], [place - 0.3, place + 0.3], color=colour, linewidth=2.2)
+        dots = axes.scatter(bar.seeds, [place] * len(bar.seeds), s=14, zorder=3)
+        dots.set(facecolor="none", edgecolor=INK, linewidth=0.9)
+    for number, (label, value) in enumerate(references):
+        dashes = DASHES[1 + number % (len(DASHES) - 1)]
+        axes.axvline(value, color=MUTED, linestyle=dashes, linewidth=1.1, label=f"{label}: {value:.1f}")
+    axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("top1, %")
+    axes.grid(axis="x")
+    axes.set_axisbelow(True)
+    if references:
+        looks = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handlelength": 2.4, "borderpad": 0.1}
+        figure.legend(loc="outside lower left", **looks)
+    return _svg(figure, name)
+
+
+@rc_context(_STYLE)
+def curve_chart(curves: Sequence[Curve], *, title: str, name: str) -> str:
+    """Values over steps, each curve in a colour and a dash of its own."""
+    figure, axes = _figure(height=2.1)
+    for number, curve in enumerate(curves):
+        stride = max(1, -(-len(curve.steps) // MAX_POINTS))
+        kept = sorted({*range(0, len(curve.steps), stride), len(curve.steps) - 1})
+        axes.plot(
+            [curve.steps[index] for index in kept],
+            [curve.values[index] for index in kept],
+            color=SERIES[number % len(SERIES)],
+            linestyle=DASHES[number % len(DASHES)],
+            linewidth=1.4,
+            marker="o" if len(kept) == 1 else None,
+        )
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_xlabel("step")
+    axes.grid()
+    axes.set_axisbelow(True)
+    return _svg(figure, name)
+
+
+def _figure(*, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    figure.patch.set_visible(False)
+    axes = figure.subplots()
+    axes.patch.set_visible(False)
+    return figure, axes
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """The figure as an element for inside HTML, with ids of its own. The same figure gives the same text."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)  # it would speak of the whole page
+    text = re.sub(r"font-family: [^;]*;", "", text)
+    text = re.sub(r' (width|height|xmlns|xmlns:xlink|version)="[^"]*"', "", text, count=5)
+    text = re.sub(r'( id="| xlink:href="#|url\(#)', rf"\g<1>{name}-", text)
+    for colour, variable in _VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    return text.replace("<svg", '<svg aria-hidden="true" focusable="false"', 1)

@@ -1,0 +1,111 @@
+"""Fills the tables of README.md from CSV files, so that no number in it is typed by hand.
+
+A block is a line `<!-- table: reports/results.csv metric=top1 benchmark=irds-xsub,irds-xpos -->`, anything,
+and a line `<!-- end -->`. After the path come conditions `column=value`, with several values as `column=a,b`,
+in quotes if they hold spaces, and `columns=a,b` to show only those. A column that a condition fixes to one
+value is not shown.
+"""
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from kinemask.record import write_text
+from kinemask.reporting.blocks import gain, percent, spread
+from kinemask.reporting.collect import ReportError
+from kinemask.reporting.markdown import markdown_table
+
+_START = re.compile(r"<!-- table:(?P<order>.*)-->\s*")
+_END = "<!-- end -->"
+_SHOWN = "columns"
+# A column that says what follows it in one cell, and the columns it takes in.
+_MERGED = {
+    "mean": ("%", spread, ("std", "ci_low", "ci_high")),
+    "difference": ("points", gain, ("ci_low", "ci_high")),
+}
+_SHARES = ("value",)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a block asks for."""
+
+    path: Path
+    conditions: dict[str, list[str]]
+    columns: list[str] | None
+
+
+def update_readme(readme: Path, root: Path, *, check: bool = False) -> list[str]:
+    """Fill every block of `readme` from files below `root`; the first lines of blocks not up to date before.
+
+    With `check` nothing is written. Raises ReportError, with the line, for a block that has no end, and for a
+    file or column that does not exist.
+    """
+    lines = readme.read_text(encoding="utf-8").splitlines()
+    written: list[str] = []
+    stale = []
+    number = 0
+    while number < len(lines):
+        start = _START.fullmatch(lines[number])
+        written.append(lines[number])
+        number += 1
+        if start is None:
+            continue
+        if _END not in lines[number:]:
+            raise ReportError(f"{readme}, line {number}: this table has no line {_END} below it: add one")
+        end = lines.index(_END, number)
+        table = _table(_order(start["order"], f"{readme}, line {number}"), root, f"{readme}, line {number}")
+        if [line for line in lines[number:end] if line] != table.splitlines():
+            stale.append(start["order"].strip())
+        written += ["", *table.splitlines(), "", _END]
+        number = end + 1
+    if stale and not check:
+        write_text(readme, "\n".join(written) + "\n")
+    return stale
+
+
+def _order(text: str, where: str) -> _Order:
+    try:
+        path, *conditions = shlex.split(text)
+    except ValueError as error:
+        raise ReportError(f"{where}: {text.strip()!r} names no file or has an open quote ({error})") from None
+    found = {name: values.split(",") for name, _, values in (one.partition("=") for one in conditions)}
+    columns = found.pop(_SHOWN, None)
+    return _Order(Path(path), found, columns)
+
+
+def _table(order: _Order, root: Path, where: str) -> str:
+    if not (root / order.path).is_file():
+        raise ReportError(f"{where}: {order.path} is not there: run `dvc repro`")
+    table = pd.read_csv(root / order.path, dtype={"scored_epoch": str, "commit": str})
+    for name in (*order.conditions, *(order.columns or ())):
+        if name not in table:
+            raise ReportError(
+                f"{where}: {order.path} has no column {name!r}, it has {', '.join(map(str, table))}"
+            )
+    for name, values in order.conditions.items():
+        table = table[table[name].astype(str).isin(values)]
+    if table.empty:
+        raise ReportError(f"{where}: no row of {order.path} is {order.conditions}")
+    fixed = {name for name, values in order.conditions.items() if len(values) == 1}
+    shown = order.columns or [str(name) for name in table if name not in fixed]
+    return _as_markdown(table, shown)
+
+
+def _as_markdown(table: pd.DataFrame, shown: list[str]) -> str:
+    taken = {part for name in shown if name in _MERGED for part in _MERGED[name][2]}
+    names = [name for name in shown if name not in taken]
+    rows = []
+    for line in table.to_dict("records"):
+        values = {str(name): value for name, value in line.items()}
+        rows.append([_cell(values, name) for name in names])
+    return markdown_table([_MERGED[name][0] if name in _MERGED else name for name in names], rows)
+
+
+def _cell(values: dict[str, object], name: str) -> str:
+    if name in _MERGED:
+        return _MERGED[name][1](values)
+    return percent(float(str(values[name]))) if name in _SHARES else str(values[name])

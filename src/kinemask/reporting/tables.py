@@ -1,0 +1,171 @@
+"""The numbers of the reports: one row a result, one row a comparison with the untrained control."""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int
+
+from kinemask.evaluation.statistics import StatisticsConfig, compare, estimate, holm
+from kinemask.record import Record
+from kinemask.reporting.collect import Cell, Collected
+
+CONTROL = "random"  # the encoder with its first weights, which every method has to beat
+CHOOSES = "validation_top1"  # from folds of the training part: all that may choose a setting
+METRICS = ("top1", "top5", "mean_recall")
+RESULT_COLUMNS = (
+    *("benchmark", "method", "evaluation", "setting", "stream", "metric"),
+    *("mean", "std", "ci_low", "ci_high", "num_seeds", "scored_epoch", "commit"),
+)
+COMPARISON_COLUMNS = (
+    *("benchmark", "evaluation", "metric", "method", "setting", "control", "control_setting"),
+    *("difference", "ci_low", "ci_high", "p", "p_holm", "num_seeds"),
+)
+DECIMALS = 4
+UNKNOWN = "unknown"
+
+Key = tuple[str, str, str, str]  # benchmark, method, evaluation, setting
+
+
+def results_table(collected: Collected, config: StatisticsConfig) -> pd.DataFrame:
+    """RESULT_COLUMNS, a row for each cell and metric; accuracies are shares in [0, 1]."""
+    rows = []
+    for cell in collected.cells:
+        test = collected.tests[cell.benchmark]
+        for metric in METRICS:
+            found = estimate(
+                _correct(cell.ranks, metric),
+                subjects=test.subjects,
+                classes=test.labels if metric == "mean_recall" else None,
+                config=config,
+            )
+            rows.append(
+                {
+                    **_origin(collected, cell),
+                    **{"metric": metric, "mean": found.mean, "std": found.std},
+                    **{"ci_low": found.low, "ci_high": found.high, "num_seeds": found.num_seeds},
+                }
+            )
+    return _rounded(rows, RESULT_COLUMNS)
+
+
+def comparisons_table(collected: Collected, config: StatisticsConfig) -> pd.DataFrame:
+    """COMPARISON_COLUMNS: every method against the control, on the clips and seeds that both have.
+
+    Each setting meets the control at the same setting and at the one with the pooling that is best for the
+    control on folds of the training part. Holm's correction runs over all rows of a benchmark in a metric,
+    which are read as one table: another benchmark is another question, and the metrics are views of the same
+    predictions.
+    """
+    chosen = chosen_settings(collected.records)
+    by_key = {(cell.benchmark, cell.method, cell.evaluation, cell.setting): cell for cell in collected.cells}
+    rows: list[dict[str, Any]] = []
+    for cell in collected.cells:
+        if cell.method == CONTROL:
+            continue
+        best = chosen.get((cell.benchmark, CONTROL, cell.evaluation, apart_from_pooling(cell.setting)))
+        for setting in dict.fromkeys((cell.setting, best)):
+            control = by_key.get((cell.benchmark, CONTROL, cell.evaluation, str(setting)))
+            if control is not None and set(cell.seeds) & set(control.seeds):
+                rows += [_comparison(collected, cell, control, metric, config) for metric in METRICS]
+    for family in product(collected.tests, METRICS):
+        together = [row for row in rows if (row["benchmark"], row["metric"]) == family]
+        for row, p in zip(together, holm(np.array([row["p"] for row in together])), strict=True):
+            row["p_holm"] = float(p)
+    return _rounded(rows, COMPARISON_COLUMNS)
+
+
+def chosen_settings(records: Iterable[Record]) -> dict[Key, str]:
+    """(benchmark, method, evaluation, setting without its pooling) -> the setting with the best pooling.
+
+    Best by the mean over seeds of CHOOSES, never by a test score; the first in alphabetical order if equal.
+    Without that metric in every record there is no choice and no entry.
+    """
+    values: dict[Key, dict[str, list[float]]] = {}
+    for record in records:
+        for setting, metrics in record.metrics.items():
+            if record.method is not None and "pooling=" in setting:
+                key = (record.subject, record.method, record.stage, apart_from_pooling(setting))
+                values.setdefault(key, {}).setdefault(setting, []).append(metrics.get(CHOOSES, float("nan")))
+    chosen = {}
+    for key, by_setting in values.items():
+        means = {setting: float(np.mean(by_setting[setting])) for setting in sorted(by_setting)}
+        if not np.isnan(list(means.values())).any():
+            chosen[key] = max(means, key=lambda setting: means[setting])
+    return chosen
+
+
+def apart_from_pooling(setting: str) -> str:
+    """`pooling=mean k=20` -> `k=20`: settings that differ in the pooling only give the same text."""
+    return " ".join(part for part in setting.split() if not part.startswith("pooling="))
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """The table as CSV, the same bytes for the same numbers; a number that does not exist is empty."""
+    numbers = table.select_dtypes("float").columns
+    table = table.assign(
+        **{str(name): table[name].round(DECIMALS) + 0.0 for name in numbers}
+    )  # no minus zero
+    return table.to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n")
+
+
+def _correct(ranks: Int[np.ndarray, "S N"], metric: str) -> Bool[np.ndarray, "S N"]:
+    return ranks < (5 if metric == "top5" else 1)
+
+
+def _comparison(
+    collected: Collected, cell: Cell, control: Cell, metric: str, config: StatisticsConfig
+) -> dict[str, Any]:
+    seeds = [seed for seed in cell.seeds if seed in control.seeds]
+    first, second = (
+        _correct(one.ranks[[one.seeds.index(seed) for seed in seeds]], metric) for one in (cell, control)
+    )
+    test = collected.tests[cell.benchmark]
+    classes = test.labels if metric == "mean_recall" else None
+    found = compare(first, second, subjects=test.subjects, classes=classes, config=config)
+    return {
+        **{"benchmark": cell.benchmark, "evaluation": cell.evaluation, "metric": metric},
+        **{"method": cell.method, "setting": cell.setting},
+        **{"control": control.method, "control_setting": control.setting},
+        **{"difference": found.difference, "ci_low": found.low, "ci_high": found.high},
+        **{"p": found.p, "num_seeds": found.num_seeds},
+    }
+
+
+def _origin(collected: Collected, cell: Cell) -> dict[str, Any]:
+    """Where a result comes from: names, stream and epoch of its encoders, and the commits that ran."""
+    runs = {
+        stage: [r for r in collected.of_run(stage, cell.benchmark, cell.method) if r.seed in cell.seeds]
+        for stage in ("pretrain", "embed", cell.evaluation)
+    }
+    trained = runs["pretrain"]
+    epochs = [value for one in trained if (value := one.metrics.get("all", {}).get("epochs")) is not None]
+    streams = [stream for one in trained for stream in _values_of("stream", one.params)]
+    return {
+        **{"benchmark": cell.benchmark, "method": cell.method},
+        **{"evaluation": cell.evaluation, "setting": cell.setting},
+        "stream": _joined(streams),
+        "scored_epoch": _joined(f"{round(epoch, 1):g}" for epoch in epochs),
+        "commit": _joined(one.commit for records in runs.values() for one in records),
+    }
+
+
+def _values_of(name: str, params: Any) -> list[str]:
+    """The values of every key called `name`, however deep."""
+    if not isinstance(params, dict):
+        return []
+    here = [str(params[name])] if name in params else []
+    return here + [value for key in params if key != name for value in _values_of(name, params[key])]
+
+
+def _joined(values: Iterable[str]) -> str:
+    return "+".join(sorted(set(values))) or UNKNOWN
+
+
+def _rounded(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=list(columns))
+    numbers = table.select_dtypes("float").columns
+    table[numbers] = table[numbers].round(DECIMALS)
+    return table

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kinemask.skeleton.benchmark import BenchmarkInfo
+
+NUM_TRAIN, NUM_TEST, NUM_CLASSES = 90, 40, 3
+
+
+def write_tiny_benchmark(folder: Path, seed: int = 0) -> np.ndarray:
+    """A benchmark of three classes and nine subjects; the labels of its clips, training clips first."""
+    folder.mkdir(parents=True)
+    labels = np.random.default_rng(seed).integers(0, NUM_CLASSES, NUM_TRAIN + NUM_TEST)
+    clips = pd.DataFrame(
+        {
+            "row": np.arange(len(labels)),
+            "name": [f"clip{number}" for number in range(len(labels))],
+            "label": labels,
+            "subject": np.arange(len(labels)) % 9,
+        }
+    )
+    clips[:NUM_TRAIN].to_parquet(folder / "train.parquet", index=False)
+    clips[NUM_TRAIN:].to_parquet(folder / "test.parquet", index=False)
+    info = BenchmarkInfo(
+        name=folder.name,
+        dataset="tiny",
+        protocol="xsub",
+        size="small",
+        class_names=("wave", "clap", "kick"),
+        num_train=NUM_TRAIN,
+        num_test=NUM_TEST,
+        data_sha256="0" * 64,
+        complete=True,
+    )
+    (folder / "benchmark.json").write_text(info.model_dump_json())
+    return labels
+
+
+def write_tiny_features(folder: Path, labels: np.ndarray, seed: int) -> None:
+    """Two poolings: one that tells the classes apart, and one of noise."""
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    noise = generator.normal(size=(len(labels), 6)).astype(np.float32)
+    np.save(folder / "last.npy", noise)
+    np.save(folder / "mean.npy", noise + 8 * np.eye(6, dtype=np.float32)[labels])
+
+
+@pytest.fixture
+def tiny_project(tmp_path, monkeypatch):
+    """A project folder, made the current one, whose features of two seeds are ready to be probed."""
+    monkeypatch.chdir(tmp_path)
+    labels = write_tiny_benchmark(Path("data/benchmarks/tiny-xsub"))
+    for seed in (0, 3):
+        write_tiny_features(Path(f"results/embed/tiny-xsub/mtmc/seed-{seed}"), labels, seed)
+    Path("params.yaml").write_text(
+        "run: {benchmarks: [tiny-xsub], methods: [mtmc], seeds: [0, 3]}\n"
+        "hardware: {device: cpu, processes: 2, threads: 1}\n"
+        "evaluation:\n"
+        "  linear: {components: 4, c_grid: [1e-2, 1.0], folds: 3, max_iterations: 200, tolerance: 1e-4}\n"
+        "  knn: {ks: [1, 20], temperature: 0.07, standardise: true}\n"
+    )
+    return tmp_path

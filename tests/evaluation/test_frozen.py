@@ -1,0 +1,170 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kinemask.evaluation.frozen import (
+    FeaturesError,
+    Probed,
+    ProbeTask,
+    find_tasks,
+    keep_results,
+    read_probe_data,
+)
+from kinemask.evaluation.knn import KnnConfig, probe_knn
+from kinemask.evaluation.linear_probe import LinearConfig, probe_linear
+from kinemask.hardware import HardwareConfig
+from kinemask.record import Clock
+from kinemask.skeleton.benchmark import read_split
+
+BENCHMARK = Path("data/benchmarks/tiny-xsub")
+FEATURES = Path("results/embed/tiny-xsub/mtmc/seed-0/mean.npy")
+TASK = ProbeTask(BENCHMARK, FEATURES, 0)
+LINEAR = LinearConfig(components=None, c_grid=(0.01, 1.0), folds=3, max_iterations=200, tolerance=1e-4)
+KNN = KnnConfig(ks=(1, 20), temperature=0.07, standardise=True)
+PROBES = [(probe_linear, LINEAR), (probe_knn, KNN)]
+HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1)
+
+
+def keep(probed):
+    return keep_results(
+        probed,
+        stage="linear",
+        benchmark="tiny-xsub",
+        method="mtmc",
+        params=LINEAR,
+        hardware=HARDWARE,
+        clock=Clock(),
+    )
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_every_pooling_of_every_seed_is_a_task():
+    tasks = find_tasks("tiny-xsub", "mtmc", [0, 3])
+    assert [(task.seed, task.pooling) for task in tasks] == [
+        (0, "last"),
+        (0, "mean"),
+        (3, "last"),
+        (3, "mean"),
+    ]
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_a_seed_without_features_is_named():
+    with pytest.raises(FeaturesError, match=r"results/embed/tiny-xsub/mtmc/seed-7 holds no features: run"):
+        find_tasks("tiny-xsub", "mtmc", [0, 7])
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_rows_are_training_clips_and_then_test_clips():
+    data = read_probe_data(TASK)
+    features = np.load(FEATURES)
+    np.testing.assert_array_equal(data.train_features, features[:90])
+    np.testing.assert_array_equal(data.test_features, features[90:])
+    assert data.num_classes == 3
+
+
+@pytest.mark.usefixtures("tiny_project")
+@pytest.mark.parametrize(("probe", "config"), PROBES)
+def test_the_probe_never_sees_test_labels(probe, config):
+    before = probe(TASK, config)
+    test = read_split(BENCHMARK, "test", with_labels=True)
+    test["label"] = (test["label"] + 1) % 3
+    test.to_parquet(BENCHMARK / "test.parquet", index=False)
+    after = probe(TASK, config)
+    for first, second in zip(before, after, strict=True):
+        np.testing.assert_array_equal(first.scores, second.scores)
+        assert first.values == second.values
+
+
+@pytest.mark.usefixtures("tiny_project")
+@pytest.mark.parametrize(("probe", "config"), PROBES)
+def test_the_probe_runs_on_a_test_part_that_has_no_labels(probe, config):
+    read_split(BENCHMARK, "test", with_labels=False).to_parquet(BENCHMARK / "test.parquet", index=False)
+    assert probe(TASK, config)[0].scores.shape == (40, 3)
+
+
+@pytest.mark.usefixtures("tiny_project")
+@pytest.mark.parametrize(
+    "features",
+    [
+        np.zeros((129, 6), dtype=np.float32),
+        np.zeros((130, 6), dtype=np.float64),
+        np.zeros(130, dtype=np.float32),
+    ],
+)
+def test_features_of_another_shape_or_kind_are_refused(features):
+    np.save(FEATURES, features)
+    with pytest.raises(
+        FeaturesError, match=r"mean.npy is float.*expected float32 with 90 \+ 40 rows: delete it"
+    ):
+        read_probe_data(TASK)
+
+
+@pytest.mark.usefixtures("tiny_project")
+@pytest.mark.parametrize("row", [3, 100])
+def test_features_that_are_not_finite_are_named(row):
+    features = np.load(FEATURES)
+    features[row, 2] = np.inf
+    np.save(FEATURES, features)
+    with pytest.raises(FeaturesError, match=rf"feature 2 of row {row} is inf: the encoder has diverged"):
+        read_probe_data(TASK)
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_a_truncated_file_of_features_is_named():
+    FEATURES.write_bytes(FEATURES.read_bytes()[:-100])
+    with pytest.raises(FeaturesError, match=r"mean.npy cannot be read .*: delete it and run"):
+        read_probe_data(TASK)
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_fits_that_do_not_converge_are_logged_and_recorded(caplog):
+    config = LinearConfig(components=None, c_grid=(1.0,), folds=3, max_iterations=1, tolerance=1e-4)
+    (probed,) = probe_linear(TASK, config)
+    assert probed.values["converged"] == 0.0
+    assert "mean.npy: a fit did not converge in 1 iterations" in caplog.text
+    caplog.clear()
+    assert probe_linear(TASK, LINEAR)[0].values["converged"] == 1.0
+    assert caplog.text == ""
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_scores_are_kept_by_setting_and_their_metrics_recorded():
+    labels = read_split(BENCHMARK, "test", with_labels=True)["label"].to_numpy()
+    right = np.eye(3, dtype=np.float32)[labels]
+    probed = [
+        Probed(0, "pooling=mean", right, {"validation_top1": 0.5}),
+        Probed(0, "pooling=last", -right, {"validation_top1": 0.25}),
+        Probed(3, "pooling=mean", right, {"validation_top1": 0.75}),
+    ]
+    records = keep(probed)
+    assert [record.seed for record in records] == [0, 3]
+    assert records[0].metrics["pooling=mean"]["top1"] == 1.0
+    assert records[0].metrics["pooling=last"]["top1"] == 0.0
+    assert records[0].metrics["pooling=mean"]["validation_top1"] == 0.5
+    assert records[1].metrics["pooling=mean"]["validation_top1"] == 0.75
+    with np.load("results/linear/tiny-xsub/mtmc/seed-0.npz") as kept:
+        assert sorted(kept.files) == ["pooling=last", "pooling=mean"]
+        np.testing.assert_array_equal(kept["pooling=mean"], right)
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_a_record_names_the_features_and_the_split_it_rests_on():
+    (record,) = keep([Probed(3, "pooling=mean", np.zeros((40, 3), dtype=np.float32), {})])
+    assert sorted(record.inputs) == [
+        *sorted(f"{BENCHMARK}/{file}" for file in ("benchmark.json", "test.parquet", "train.parquet")),
+        "results/embed/tiny-xsub/mtmc/seed-3/last.npy",
+        "results/embed/tiny-xsub/mtmc/seed-3/mean.npy",
+    ]
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_keeping_the_same_scores_again_gives_the_same_bytes():
+    probed = [Probed(0, "pooling=mean", np.ones((40, 3), dtype=np.float32), {})]
+    path = Path("results/linear/tiny-xsub/mtmc/seed-0.npz")
+    keep(probed)
+    before = path.read_bytes()
+    keep(probed)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["seed-0.npz"]
