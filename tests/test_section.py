@@ -74,7 +74,9 @@ def test_a_stage_gets_its_subtree_and_errors_name_the_place_in_the_file(tmp_path
     path.write_text(GOOD)
     assert load_params(Part, {"pet": "pets.{who}"}, path, who="tom").pet.lives == 9
     path.write_text(GOOD.replace("lives: 9", "lives: 0"))
-    with pytest.raises(ParamsError, match=r"pets\.tom\.lives: Input should be greater than or equal to 1 \(got 0\)"):
+    with pytest.raises(
+        ParamsError, match=r"pets\.tom\.lives: Input should be greater than or equal to 1 \(got 0\)"
+    ):
         load_params(Part, {"pet": "pets.{who}"}, path, who="tom")
 
 

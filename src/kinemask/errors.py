@@ -2,4 +2,4 @@
 
 
 class KinemaskError(Exception):
-    """Wrong input, params or machine. A stage ends with the message alone; anything else is a bug with a traceback."""
+    """Wrong input, params or machine: a stage ends with the message alone. Anything else is a bug."""

@@ -1,4 +1,4 @@
-"""One seed becomes independent named generators, so that no part of a run shifts the random numbers of another."""
+"""One seed becomes independent named generators, so that no part of a run shifts the numbers of another."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """A 63-bit seed that depends on `seed` and on every name, the same on every machine and in every process."""
+    """A 63-bit seed from `seed` and every name, the same on every machine and in every process."""
     text = "/".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 

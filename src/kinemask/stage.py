@@ -9,7 +9,7 @@ from kinemask.errors import KinemaskError
 def run_stage(main: Callable[..., None]) -> None:
     """Call `main` with the words of the command line.
 
-    A KinemaskError ends the process with its message and status 1; anything else is a bug and shows its traceback.
+    A KinemaskError ends the process with its message and status 1; anything else is a bug, with a traceback.
     """
     try:
         main(*sys.argv[1:])

@@ -13,7 +13,8 @@ from kinemask.augment.views import SpatialConfig, change_shape
 from tests.conftest import generator, make_batch
 
 STILL = {
-    "rotate_degrees": (0.0, 0.0, 0.0), "rotate_probability": 0.0, "scale_amount": 0.0, "scale_probability": 0.0,
+    "rotate_degrees": (0.0, 0.0, 0.0), "rotate_probability": 0.0,
+    "scale_amount": 0.0, "scale_probability": 0.0,
     "shear_amplitude": 0.0, "shear_probability": 0.0, "corrupt_share": 0.0, "corrupt_probability": 0.0,
     "noise_std": 0.0, "noise_probability": 0.0,
 }  # fmt: skip
@@ -60,9 +61,7 @@ def test_corruption_hits_exactly_the_asked_number_of_joints_of_the_chosen_clips(
 
 def test_corruption_draws_other_joints_for_other_clips():
     batch = make_batch(num_clips=6)
-    result = corrupt_joints(
-        batch, share=0.4, clips=torch.ones(6, dtype=torch.bool), generator=generator()
-    )
+    result = corrupt_joints(batch, share=0.4, clips=torch.ones(6, dtype=torch.bool), generator=generator())
     hit = (result.joints != batch.joints).any(dim=(1, 2, 4))
     assert len({tuple(row) for row in hit.tolist()}) > 1
 
@@ -90,7 +89,15 @@ def test_the_same_generator_state_gives_the_same_view_and_another_seed_another(b
 def test_shear_and_corruption_exclude_each_other():
     batch = make_batch(num_clips=64)
     config = SpatialConfig(
-        **(STILL | {"shear_amplitude": 1.0, "shear_probability": 0.5, "corrupt_share": 0.2, "corrupt_probability": 1.0})
+        **(
+            STILL
+            | {
+                "shear_amplitude": 1.0,
+                "shear_probability": 0.5,
+                "corrupt_share": 0.2,
+                "corrupt_probability": 1.0,
+            }
+        )
     )
     result = change_shape(batch, config=config, generator=generator())
     changed = (result.joints != batch.joints).any(dim=(1, 2, 4)).sum(dim=1)

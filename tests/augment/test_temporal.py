@@ -61,7 +61,9 @@ def test_minimum_as_a_share_crops_short_clips_too():
     clips = make_ragged(lengths=(10,), num_persons=1)
     config = CropConfig(share_low=0.1, share_high=0.1, min_unit="share", min_length=0.5)
     starts = {
-        random_crop(clips, config=config, num_frames=5, generator=generator(seed)).joints[0, 0, 0, 0, 0].item()
+        random_crop(clips, config=config, num_frames=5, generator=generator(seed))
+        .joints[0, 0, 0, 0, 0]
+        .item()
         for seed in range(30)
     }
     assert len(starts) == 6  # five of ten frames: starts 0 to 5

@@ -66,9 +66,11 @@ def test_hiding_sets_coordinates_to_zero_and_leaves_the_rest(batch):
 def test_impossible_masks_are_refused(batch):
     with pytest.raises(ValueError, match="8 frames cannot be cut into 3"):
         part_mask(
-            batch, config=CONFIG.model_copy(update={"num_segments": 3}), layout=KINECT25, generator=generator()
+            batch,
+            config=CONFIG.model_copy(update={"num_segments": 3}),
+            layout=KINECT25,
+            generator=generator(),
         )
+    everything = CONFIG.model_copy(update={"num_parts": 5})
     with pytest.raises(ValueError, match="cannot hide 5 of 5 parts"):
-        part_mask(
-            batch, config=CONFIG.model_copy(update={"num_parts": 5}), layout=KINECT25, generator=generator()
-        )
+        part_mask(batch, config=everything, layout=KINECT25, generator=generator())

@@ -14,7 +14,8 @@ from kinemask.skeleton.layout import KINECT25
 from tests.conftest import generator, make_ragged
 
 SPATIAL = {
-    "rotate_degrees": [10.0, 30.0, 10.0], "rotate_probability": 1.0, "scale_amount": 0.1, "scale_probability": 0.5,
+    "rotate_degrees": [10.0, 30.0, 10.0], "rotate_probability": 1.0,
+    "scale_amount": 0.1, "scale_probability": 0.5,
     "shear_amplitude": 0.5, "shear_probability": 0.5, "corrupt_share": 0.2, "corrupt_probability": 0.5,
     "noise_std": 0.01, "noise_probability": 0.5,
 }  # fmt: skip
@@ -22,7 +23,8 @@ CROP = {"share_low": 0.5, "share_high": 1.0, "min_unit": "share", "min_length": 
 MTMC = {
     "name": "mtmc", "pooling": "mean",
     "normal_view": {"crop": CROP, "spatial": SPATIAL}, "masked_view": {"crop": CROP, "spatial": SPATIAL},
-    "mask": {"num_segments": 4, "num_parts": 3, "persons": "all"}, "target": "motion", "error_unit": "relative",
+    "mask": {"num_segments": 4, "num_parts": 3, "persons": "all"},
+    "target": "motion", "error_unit": "relative",
     "decoder": {"hidden": 8, "depth": 1}, "projector_width": 5, "temperature": 0.1, "teacher_momentum": 0.9,
     "queue_length": 12, "contrast_weight": 1.0, "masked_contrast_weight": 1.0, "prediction_weight": 1.0,
 }  # fmt: skip

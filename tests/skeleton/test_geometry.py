@@ -34,7 +34,9 @@ def test_transform_applies_each_clips_own_matrix():
 def test_rotation_keeps_bone_lengths(batch):
     angle = torch.tensor([0.3, -1.0, 2.0, 0.1])
     turned = transform(batch.joints, rotation_about("y", angle))
-    assert_close(bones(turned, KINECT25.parents).norm(dim=-1), bones(batch.joints, KINECT25.parents).norm(dim=-1))
+    assert_close(
+        bones(turned, KINECT25.parents).norm(dim=-1), bones(batch.joints, KINECT25.parents).norm(dim=-1)
+    )
 
 
 def test_bones_ignore_translation_and_are_zero_at_the_root(batch):

@@ -25,7 +25,14 @@ def test_mirroring_twice_is_identity_and_swaps_left_with_right(layout):
 
 
 def test_kinect_joints_have_the_numbers_of_the_sensor():
-    named = {"spine_base": 0, "head": 3, "left_hand": 7, "right_shoulder": 8, "left_foot": 15, "spine_shoulder": 20}
+    named = {
+        "spine_base": 0,
+        "head": 3,
+        "left_hand": 7,
+        "right_shoulder": 8,
+        "left_foot": 15,
+        "spine_shoulder": 20,
+    }
     assert {name: KINECT25.index(name) for name in named} == named
     assert KINECT25.root == 20
     assert KINECT25.part("right_arm") == (8, 9, 10, 11, 23, 24)

@@ -61,7 +61,8 @@ class MtmcConfig(Section):
         if encoder.name != "gru":
             return f"mtmc predicts from features per frame, which {encoder.name!r} does not learn: use gru"
         if inputs.num_frames % self.mask.num_segments:
-            return f"num_frames {inputs.num_frames} is no multiple of mask.num_segments {self.mask.num_segments}"
+            segments = self.mask.num_segments
+            return f"num_frames {inputs.num_frames} is no multiple of mask.num_segments {segments}"
         return None
 
 
@@ -159,7 +160,7 @@ class Mtmc(Method):
     def _prediction_error(
         self, encoded: Encoded, whole: Batch, hidden: Bool[Tensor, "N T M V"]
     ) -> Float[Tensor, ""]:
-        """Mean squared error at hidden joints, in square metres or over the target's own mean square there."""
+        """Mean squared error at hidden joints, in square metres or over the target's mean square there."""
         target = motion(whole) if self.config.target == "motion" else whole.joints
         hidden = rearrange(hidden, "N T M V -> N T M V 1").expand_as(target)
         if self.config.error_unit == "relative":

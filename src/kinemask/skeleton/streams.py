@@ -19,7 +19,7 @@ def bones(joints: Float[Tensor, "*batch V C"], parents: tuple[int, ...]) -> Floa
 
 
 def motion(batch: Batch) -> Float[Tensor, "N T M V C"]:
-    """Next frame minus this, metres a frame; zero in the last frame and where a person is absent in either."""
+    """Next frame minus this, in metres; zero in the last frame and where a person is absent in either."""
     difference = torch.zeros_like(batch.joints)
     difference[:, :-1] = batch.joints[:, 1:] - batch.joints[:, :-1]
     both = torch.zeros_like(batch.present)
