@@ -1,0 +1,70 @@
+"""Sends to MLflow every record on disk that it lacks."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from kinemask.progress import progress
+from kinemask.record import RECORDS, Record
+from kinemask.tracking.fields import record_hash, record_name
+from kinemask.tracking.pipeline import Pipeline
+from kinemask.tracking.store import TrackingError, find_store
+
+MANY = 20  # records that take longer than a moment, so that a bar is shown
+
+
+@dataclass(frozen=True)
+class TrackSummary:
+    """How many records were sent, how many MLflow already held, and where it is."""
+
+    sent: int
+    present: int
+    store: str
+
+    def __str__(self) -> str:
+        records = "record" if self.sent == 1 else "records"
+        return f"{self.sent} {records} sent, {self.present} already there ({self.store})"
+
+
+def track_all(root: Path = Path()) -> TrackSummary:
+    """Send what is missing, under the pipeline of the present params.yaml and commit.
+
+    Raises TrackingError, within seconds, if MLflow does not answer. A second call goes on where one stopped.
+    """
+    require_mlflow()
+    store = find_store(root)
+    records = [_read(path) for path in sorted((root / RECORDS).rglob("*.json"))]
+    if not records:
+        return TrackSummary(sent=0, present=0, store=store.shown)
+    store.probe()
+    pipeline = Pipeline.of(root)
+    from kinemask.tracking.mlflow_run import View
+
+    view = View(store=store, pipeline=pipeline)
+    present = view.present()
+    missing = [record for record in records if present.get(record_name(record)) != record_hash(record)]
+    shown: Iterable[Record] = missing
+    if len(missing) > MANY:
+        shown = progress(missing, name="to MLflow", unit="record")
+    sent = sum(view.send(record) for record in shown)
+    view.gather()
+    return TrackSummary(sent=sent, present=len(records) - sent, store=store.shown)
+
+
+def require_mlflow() -> None:
+    """Raises TrackingError where MLflow is not installed, as on a node that only computes."""
+    if find_spec("mlflow") is None:
+        raise TrackingError(
+            "MLflow is not installed here: install kinemask[pipeline], or run this where it is"
+        )
+
+
+def _read(path: Path) -> Record:
+    try:
+        return Record.model_validate_json(path.read_text())
+    except (ValidationError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).splitlines()[:3])
+        raise TrackingError(f"{path} is no record ({problem}): delete it and run `dvc repro`") from None

@@ -1,0 +1,41 @@
+"""Bring the archives of a dataset to data/raw: `python stages/download.py <dataset>`."""
+
+from pathlib import Path
+
+from kinemask.datasets import DATASETS, DatasetConfig
+from kinemask.datasets.fetch import DownloadConfig, mirrors_in_order, read_source
+from kinemask.record import Clock, make_record
+from kinemask.section import Section, load_params
+from kinemask.stage import run_stage
+
+READS = {"dataset": "datasets.{dataset}", "download": "download"}
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    dataset: DatasetConfig
+    download: DownloadConfig
+
+
+def main(name: str) -> None:
+    clock = Clock()
+    params = load_params(Params, READS, dataset=name)
+    clock.begin_work()
+    folder = Path("data/raw", name)
+    DATASETS[params.dataset.name].fetch(params.dataset, folder, mirrors_in_order(params.download.mirrors))
+    source = read_source(folder)
+    archive = folder / source["file"]
+    make_record(
+        stage="download",
+        subject=name,
+        params=params,
+        metrics={"all": {"mib": archive.stat().st_size / 2**20}},
+        inputs={"archive": source["sha256"], "content": source["content_sha256"]},
+        hardware=Section(),
+        clock=clock,
+    ).write()
+
+
+if __name__ == "__main__":
+    run_stage(main)

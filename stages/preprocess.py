@@ -1,0 +1,42 @@
+"""Pack the clips of a dataset into data/packed: `python stages/preprocess.py <dataset>`."""
+
+from pathlib import Path
+
+from kinemask.datasets import DATASETS, DatasetConfig
+from kinemask.datasets.fetch import read_source
+from kinemask.datasets.prepare import prepare
+from kinemask.record import Clock, make_record
+from kinemask.section import Section, load_params
+from kinemask.stage import run_stage
+
+READS = {"dataset": "datasets.{dataset}"}
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    dataset: DatasetConfig
+
+
+def main(name: str) -> None:
+    clock = Clock()
+    params = load_params(Params, READS, dataset=name)
+    clock.begin_work()
+    raw = Path("data/raw", name)
+    reader = DATASETS[params.dataset.name]
+    info = prepare(reader, params.dataset, name=name, raw=raw, packed=Path("data/packed", name))
+    num_read = info.num_clips + len(info.dropped)
+    counts = {"clips": info.num_clips, "frames": info.num_frames, "dropped": len(info.dropped)}
+    make_record(
+        stage="preprocess",
+        subject=name,
+        params=params,
+        metrics={"all": {**counts, "damaged_share": len(info.dropped) / num_read}},
+        inputs={"content": read_source(raw)["content_sha256"]},
+        hardware=Section(),
+        clock=clock,
+    ).write()
+
+
+if __name__ == "__main__":
+    run_stage(main)

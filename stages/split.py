@@ -1,0 +1,39 @@
+"""Say which clips of a benchmark train and which test: `python stages/split.py <benchmark>`."""
+
+from pathlib import Path
+
+from kinemask.record import Clock, make_record
+from kinemask.section import Section, load_params
+from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
+from kinemask.skeleton.packed import open_packed
+from kinemask.stage import run_stage
+
+READS = {"benchmark": "benchmarks.{benchmark}"}
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    benchmark: BenchmarkConfig
+
+
+def main(name: str) -> None:
+    clock = Clock()
+    params = load_params(Params, READS, benchmark=name)
+    config = params.benchmark
+    clock.begin_work()
+    packed = open_packed(Path("data/packed", config.dataset))
+    info = write_benchmark(Path("data/benchmarks", name), name=name, config=config, packed=packed)
+    make_record(
+        stage="split",
+        subject=name,
+        params=params,
+        metrics={"all": {"train": info.num_train, "test": info.num_test, "classes": len(info.class_names)}},
+        inputs={"data": info.data_sha256},
+        hardware=Section(),
+        clock=clock,
+    ).write()
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,100 @@
+"""A copy of the project with a tiny params.yaml, in which the whole graph runs in well under a minute."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kinemask.section import read_yaml
+
+ROOT = Path(__file__).parents[1]
+_COPIED = ("src", "stages", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def make_tiny(params: dict[str, Any]) -> None:
+    """Few simulated people, few steps; the schema and the graph stay those of the project."""
+    params["run"] = {"benchmarks": ["kinesim-xsub"], "methods": ["mtmc", "random"], "seeds": [0, 1]}
+    params["datasets"]["kinesim"] |= {"actions": 4, "subjects": 4, "replications": 1}
+    params["datasets"]["irds"]["one_clip_in"] = 12
+    params["datasets"]["wmft"]["one_clip_in"] = 12
+    small = params["methods"]["mtmc"]["small"]
+    small["training"] |= {"batch_size": 16, "log_every_steps": 5, "checkpoint_every_steps": 5}
+    small["training"]["budget"] = {"steps": 30}
+    small["method"]["queue_length"] = 32
+    for method in ("mtmc", "random"):
+        params["methods"][method]["small"]["encoder"] = {
+            "name": "gru", "form": "bigru", "hidden": 12, "depth": 1, "input_norm": "none",
+        }  # fmt: skip
+    params["evaluation"]["statistics"] |= {"resamples": 100, "permutations": 100}
+
+
+class Project:
+    """A project folder of its own, on this environment's programs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(folder / "src"),
+            "OMP_NUM_THREADS": "1",
+        }
+        self.environment.pop("MLFLOW_TRACKING_URI", None)
+
+    @classmethod
+    def copy(cls, folder: Path, edit: Edit = make_tiny) -> "Project":
+        """A copy of the working tree with edited params, committed in a git repository of its own."""
+        for name in _COPIED:
+            source, target = ROOT / name, folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            else:
+                shutil.copy(source, target)
+        project = cls(folder)
+        project.edit(edit)
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+            who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+            subprocess.run(["git", *who, *words], cwd=folder, check=True)
+        return project
+
+    def edit(self, edit: Edit) -> None:
+        """Change params.yaml."""
+        path = self.folder / "params.yaml"
+        params = read_yaml(path)
+        edit(params)
+        path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in the folder; with `check` a failure shows what the command said."""
+        done = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        if check and done.returncode != 0:
+            raise AssertionError(f"{' '.join(words)}: status {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def repro(self, *words: str, check: bool = True) -> str:
+        """`dvc repro`, and all it said."""
+        done = self.run("dvc", "repro", *words, check=check)
+        return done.stdout + done.stderr
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command in a process group of its own, its output thrown away."""
+        return subprocess.Popen(
+            words,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def stages_run(output: str) -> list[str]:
+    """The stage instances that a `dvc repro` really ran."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage ")]

@@ -1,0 +1,161 @@
+"""The graph as its user meets it: run, run again, edited, misused, killed. Slow, each runs `dvc repro`."""
+
+import os
+import signal
+import time
+
+import pandas as pd
+import psutil
+import pytest
+
+from tests.project import Project, make_tiny, stages_run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A project whose graph has run undisturbed. Tests that change it put it back."""
+    project = Project.copy(tmp_path_factory.mktemp("graph"))
+    project.repro()
+    return project
+
+
+def results(project):
+    return (project.folder / "reports/results.csv").read_text()
+
+
+def test_every_selected_cell_has_a_row_with_all_columns(finished):
+    table = pd.read_csv(finished.folder / "reports/results.csv")
+    assert list(table.columns) == [
+        "benchmark", "method", "evaluation", "setting", "stream", "metric",
+        "mean", "std", "ci_low", "ci_high", "num_seeds", "scored_epoch", "commit",
+    ]  # fmt: skip
+    assert set(table["method"]) == {"mtmc", "random"}
+    assert set(table["evaluation"]) == {"linear", "knn"}
+    assert (table["num_seeds"] == 2).all()
+    assert ((table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])).all()
+    assert (table.loc[table["method"] == "random", "scored_epoch"] == 0).all()
+
+
+def test_a_second_repro_runs_nothing(finished):
+    assert stages_run(finished.repro()) == []
+
+
+def test_one_number_of_one_method_reruns_that_method_and_the_tables_only(finished):
+    def edit(params):
+        params["methods"]["mtmc"]["small"]["method"]["temperature"] = 0.2
+
+    finished.edit(edit)
+    ran = stages_run(finished.repro())
+    assert ran == [
+        "stages/dvc.yaml:params",
+        *(f"{stage}@kinesim-xsub-mtmc" for stage in ("pretrain", "embed")),
+        *(name for name in ran if name in ("linear@kinesim-xsub-mtmc", "knn@kinesim-xsub-mtmc")),
+        "tables",
+    ]
+    assert len(ran) == 6
+    finished.edit(lambda params: params["methods"]["mtmc"]["small"]["method"].update(temperature=0.1))
+    finished.repro()
+
+
+def test_another_number_of_processes_runs_only_the_check(finished):
+    finished.edit(lambda params: params["hardware"].update(processes=1))
+    assert stages_run(finished.repro()) == ["stages/dvc.yaml:params"]
+    finished.edit(lambda params: params["hardware"].update(processes=2))
+    finished.repro()
+
+
+def test_killed_in_pretraining_it_goes_on_and_ends_with_the_same_numbers(finished, tmp_path):
+    def slow(params):
+        make_tiny(params)
+        params["methods"]["mtmc"]["small"]["training"]["budget"] = {"steps": 200}
+
+    undisturbed = Project.copy(tmp_path / "undisturbed", slow)
+    killed = Project.copy(tmp_path / "killed", slow)
+    undisturbed.repro()
+    process = killed.start("dvc", "repro")
+    checkpoints = killed.folder / ".checkpoints"
+    until = time.monotonic() + 120
+    while not list(checkpoints.glob("*/checkpoint.safetensors")) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert process.poll() is None, "it ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(checkpoints.glob("*/checkpoint.safetensors"))
+    assert not (killed.folder / "reports/results.csv").exists()
+    killed.repro()
+    assert without_commit(killed) == without_commit(undisturbed)
+    for name in ("seed-0", "seed-1"):
+        file = f"results/pretrain/kinesim-xsub/mtmc/{name}.safetensors"
+        assert (killed.folder / file).read_bytes() == (undisturbed.folder / file).read_bytes()
+
+
+def without_commit(project):
+    return pd.read_csv(project.folder / "reports/results.csv").drop(columns="commit").to_csv()
+
+
+def test_two_repros_at_once_are_told_apart_and_nothing_is_lost(finished):
+    finished.edit(lambda params: params["methods"]["mtmc"]["small"]["training"].update(budget={"steps": 120}))
+    first = finished.start("dvc", "repro")
+    until = time.monotonic() + 60
+    while not is_pretraining(first) and time.monotonic() < until:
+        time.sleep(0.05)
+    second = finished.repro(check=False)
+    assert "is busy, it is being blocked by" in second
+    assert first.wait(timeout=300) == 0
+    assert stages_run(finished.repro()) == []
+    finished.edit(lambda params: params["methods"]["mtmc"]["small"]["training"].update(budget={"steps": 30}))
+    finished.repro()
+
+
+def is_pretraining(process):
+    try:
+        below = psutil.Process(process.pid).children(recursive=True)
+        return any("pretrain.py" in " ".join(child.cmdline()) for child in below)
+    except psutil.Error:
+        return False  # a process that ended while it was looked at
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda p: p["run"].update(benchmarks=["ntu60-xsup"]), "names 'ntu60-xsup'; there are irds-xgroup"),
+        (lambda p: p["run"].update(methods=["mtmcc"]), "names 'mtmcc'; there are mtmc, random, raw"),
+        (lambda p: p["methods"]["mtmc"]["small"]["method"].update(temprature=1), "temprature: Extra inputs"),
+        (
+            lambda p: p["evaluation"]["knn"].update(ks=["one"]),
+            "evaluation.knn.ks.0: Input should be a valid int",
+        ),
+        (lambda p: p["hardware"].update(processes=0), "hardware.processes: Input should be greater than"),
+        (lambda p: p.update(colour="red"), "colour: Extra inputs are not permitted"),
+        (
+            lambda p: p["benchmarks"]["kinesim-xsub"].update(protocol="xset"),
+            "names 'xset'; there are xsub, xview",
+        ),
+    ],
+)
+def test_bad_params_stop_everything_before_data_is_read(finished, edit, said):
+    before, tables = (finished.folder / "params.yaml").read_text(), results(finished)
+    finished.edit(edit)
+    output = finished.repro(check=False)
+    (finished.folder / "params.yaml").write_text(before)
+    assert said in output
+    assert "Traceback" not in output
+    assert stages_run(output) == ["stages/dvc.yaml:params"]
+    assert results(finished) == tables
+
+
+def test_without_mirror_and_network_the_cure_is_one_line(finished):
+    before = (finished.folder / "params.yaml").read_text()
+    finished.edit(lambda params: params["run"].update(benchmarks=["wmft-xsub"]))
+    finished.environment |= {
+        "KINEMASK_MIRROR": str(finished.folder / "nowhere"),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+    }
+    output = finished.repro(check=False)
+    (finished.folder / "params.yaml").write_text(before)
+    del finished.environment["KINEMASK_MIRROR"], finished.environment["HTTPS_PROXY"]
+    (line,) = [line for line in output.splitlines() if line.startswith("ERROR: wmft")]
+    assert "KINEMASK_MIRROR" in line
+    assert "Traceback" not in output

@@ -1,0 +1,150 @@
+import ast
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+from dvc.utils.serialize import load_yaml
+
+from kinemask.params import Params, check
+from kinemask.section import read_yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES = {"params": "check_params"}  # stage -> script, where the names differ
+# What only starts, shows, sends or stops: no number depends on it, so editing it makes nothing run again.
+OBSERVERS = {"stage", "errors", "progress", "tracking"}
+PACKAGE = "kinemask"
+
+sys.path.insert(0, str(ROOT / "stages"))
+
+
+def pipelines() -> dict[str, dict]:
+    found = {}
+    for path in (ROOT / "dvc.yaml", ROOT / "stages/dvc.yaml"):
+        found |= yaml.safe_load(path.read_text())["stages"]
+    return found
+
+
+def body(name: str) -> dict:
+    stage = pipelines()[name]
+    return stage.get("do", stage)
+
+
+def unit(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == PACKAGE and len(parts) > 1 else None
+
+
+def imported_units(script: Path) -> set[str]:
+    """Subpackages and modules of kinemask that a stage imports, directly or through others."""
+    graph = grimp.build_graph(PACKAGE)
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE):
+            modules.add(node.module)
+            modules |= {
+                f"{node.module}.{a.name}" for a in node.names if f"{node.module}.{a.name}" in graph.modules
+            }
+    reached = set(modules)
+    for module in modules:
+        reached |= graph.find_upstream_modules(module)
+    # Importing a module runs the __init__ of the packages above it, and what those import.
+    for package in {m.rsplit(".", 1)[0] for m in reached if m.count(".") > 1}:
+        reached |= {package} | graph.find_upstream_modules(package)
+    return {name for name in map(unit, reached) if name}
+
+
+EACH_STAGE = pytest.mark.parametrize("name", list(pipelines()))
+
+
+@EACH_STAGE
+def test_a_stage_depends_on_the_code_it_imports_and_on_no_other(name):
+    deps = [dep for dep in body(name)["deps"] if dep.startswith("src/kinemask")]
+    script = f"stages/{STAGES.get(name, name)}.py"
+    assert script in body(name)["deps"]
+    if deps == ["src/kinemask"]:
+        return  # all of it
+    listed = {Path(dep).relative_to("src/kinemask").with_suffix("").as_posix() for dep in deps}
+    assert listed == imported_units(ROOT / script) - OBSERVERS
+    assert all((ROOT / dep).exists() for dep in deps)
+
+
+@EACH_STAGE
+def test_a_stage_lists_exactly_the_params_it_reads(name):
+    module = importlib.import_module(STAGES.get(name, name))
+    listed = [
+        place.replace("${key}", "*").replace("${item.benchmark}", "*").replace("${item.method}", "*")
+        for place in body(name).get("params", [])
+    ]
+    reads = getattr(module, "READS", {})
+    places = [place.format(dataset="*", benchmark="*", method="*") for place in reads.values()]
+    free = {"hardware", "download"}  # where it runs and where bytes come from: both change no result
+    assert sorted(listed) == sorted(place for place in places if place not in free)
+
+
+@EACH_STAGE
+def test_a_stage_is_thin(name):
+    assert len((ROOT / "stages" / f"{STAGES.get(name, name)}.py").read_text().splitlines()) <= 60
+
+
+def test_nothing_runs_before_the_params_are_checked():
+    for name in pipelines():
+        if name in ("params", "preprocess", "split", "tables", "embed", "linear", "knn"):
+            continue  # params itself, and stages that depend on what download or pretrain made
+        assert "data/params.checked" in body(name)["deps"]
+
+
+def test_our_reading_of_the_params_is_that_of_dvc():
+    assert read_yaml(ROOT / "params.yaml") == load_yaml(ROOT / "params.yaml")
+
+
+def test_numbers_in_exponent_form_are_numbers(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1e-3\nb: 1e3\nc: 1.5E+2\nd: .5\ne: 12\nf: 1_000.5\ng: text\nh: 1e\n")
+    assert read_yaml(path) == load_yaml(path)
+    assert read_yaml(path)["a"] == 0.001
+
+
+def test_the_whole_file_is_valid_and_every_benchmark_and_method_is_known():
+    params = check(ROOT / "params.yaml")
+    assert set(params.run.benchmarks) <= set(params.benchmarks)
+
+
+def test_every_key_of_the_file_is_read_by_a_stage_or_by_the_graph():
+    read = {"run", "benchmarks"}  # the graph itself
+    for name in pipelines():
+        module = importlib.import_module(STAGES.get(name, name))
+        read |= {place.split(".")[0] for place in getattr(module, "READS", {}).values()}
+    assert set(Params.model_fields) == read | {"evaluation"}
+    evaluations = {
+        place.split(".")[1]
+        for name in pipelines()
+        for place in getattr(importlib.import_module(STAGES.get(name, name)), "READS", {}).values()
+        if place.startswith("evaluation.")
+    }
+    assert set(Params.model_fields["evaluation"].annotation.model_fields) == evaluations
+
+
+def test_gated_and_derived_data_are_never_pushed():
+    (out,) = body("preprocess")["outs"][:1]
+    (settings,) = out.values()
+    assert settings["push"] is False
+
+
+def test_usage_reports_are_off():
+    config = (ROOT / ".dvc/config").read_text()
+    assert "analytics = false" in config
+    assert "check_update = false" in config
+
+
+def test_every_matrix_entry_is_what_run_asks_for():
+    for stage in ("pretrain", "embed", "linear", "knn"):
+        matrix = pipelines()[stage]["matrix"]
+        assert matrix == {"benchmark": "${run.benchmarks}", "method": "${run.methods}"}
+
+
+def test_params_round_trip_as_json():
+    assert json.loads(json.dumps(read_yaml(ROOT / "params.yaml")))
