@@ -28,12 +28,14 @@ def main(benchmark: str, method: str) -> None:
     torch.set_num_threads(1)
     clock.begin_work()
     work = open_pretraining(benchmark, method, preset=params.method, hardware=params.hardware)
-    recipe = work.recipe.model_dump(mode="json")
-    tracker = Tracker.start(
-        stage="pretrain", subject=benchmark, method=method, seeds=params.seeds, params=recipe
-    )
+    tracker = Tracker()  # silent
+    if work.recipe.training is not None:  # there is something to watch
+        recipe = work.recipe.model_dump(mode="json")
+        tracker = Tracker.start(
+            stage="pretrain", subject=benchmark, method=method, seeds=params.seeds, params=recipe
+        )
     trained = run_seeds(work.run, params.seeds, hardware=params.hardware, on_log=tracker.log)
-    save_encoders(benchmark, method, dict(zip(params.seeds, trained, strict=True)))
+    save_encoders(benchmark, method, work, dict(zip(params.seeds, trained, strict=True)))
     records = [
         make_record(
             stage="pretrain",

@@ -4,12 +4,14 @@ import sys
 from pathlib import Path
 
 from kinemask.evaluation.statistics import StatisticsConfig
-from kinemask.record import Clock, Record, commit, environment, hash_files, peak_memory_mib
+from kinemask.record import Clock, hash_files, make_record
 from kinemask.reporting.collect import collect
 from kinemask.reporting.write import write_reports
 from kinemask.run import RunConfig
 from kinemask.section import Section, load_params
 from kinemask.stage import run_stage
+from kinemask.tracking.store import TrackingError
+from kinemask.tracking.track import track_all
 
 READS = {"run": "run", "statistics": "evaluation.statistics"}
 
@@ -29,18 +31,20 @@ def main() -> None:
     counts = write_reports(Path(), collected, params.statistics)
     for gap in collected.missing:
         sys.stderr.write(f"missing: {gap}\n")
-    Record(
+    make_record(
         stage="tables",
         subject="all",
-        params=params.model_dump(mode="json"),
+        params=params,
         metrics={"all": counts},
         inputs=hash_files(collected.files),
-        hardware={},
-        environment=environment(),
-        commit=commit(),
-        seconds=clock.seconds(),
-        peak_memory_mib=peak_memory_mib(),
+        hardware=Section(),
+        clock=clock,
     ).write()
+    # Everything the graph made so far, also what came back from the cache. The records are safe without it.
+    try:
+        sys.stderr.write(f"MLflow: {track_all()}\n")
+    except TrackingError as error:
+        sys.stderr.write(f"MLflow: {error}; `kinemask track` sends the records later\n")
 
 
 if __name__ == "__main__":

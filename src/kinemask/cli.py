@@ -35,7 +35,13 @@ def check(root: Root = Path()) -> None:
 
 
 @app.command()
-def summary(root: Root = Path()) -> None:
+def summary(
+    root: Root = Path(),
+    started: Annotated[
+        float | None,
+        typer.Option(help="When `dvc repro` was started, seconds since 1970: shows the time split."),
+    ] = None,
+) -> None:
     """Print the result table of the last `dvc repro`.
 
     Example: [bold]kinemask summary[/bold]
@@ -43,7 +49,26 @@ def summary(root: Root = Path()) -> None:
     from kinemask.reporting.summary import print_summary
 
     with _one_line_errors():
-        print_summary(root)
+        print_summary(root, started)
+
+
+@app.command()
+def readme(
+    root: Root = Path(),
+    check: Annotated[bool, typer.Option(help="Change nothing; fail if a table is out of date.")] = False,
+) -> None:
+    """Fill the tables of README.md from the CSV files they name.
+
+    Example: [bold]kinemask readme[/bold], or [bold]kinemask readme --check[/bold] in a test
+    """
+    from kinemask.reporting.readme import update_readme
+
+    with _one_line_errors():
+        stale = update_readme(root / "README.md", root, check=check)
+    verb = "out of date" if check else "brought up to date"
+    typer.echo(f"{len(stale)} table(s) {verb}" + "".join(f"\n  {order}" for order in stale))
+    if check and stale:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -71,7 +96,7 @@ def ui(
 ) -> None:
     """Open MLflow's page on the runs. Ctrl-C ends it.
 
-    Example: [bold]kinemask ui[/bold], then open http://127.0.0.1:5000
+    Example: [bold]kinemask ui[/bold], then open the address it prints
 
     If port 5000 is taken: [bold]kinemask ui --port 5001[/bold]
     """

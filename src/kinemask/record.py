@@ -20,8 +20,8 @@ from kinemask.section import Section
 
 RECORDS = Path("records")
 VERSIONS_OF = ("torch", "numpy", "scikit-learn", "pandas", "dvc", "mlflow")
-# Files that running the pipeline itself rewrites: they do not make the code another code.
-_REWRITTEN = ("dvc.lock", "stages/dvc.lock", "reports")
+# Not code: params stand in every record themselves, the others are rewritten by running the pipeline.
+_NOT_CODE = ("params.yaml", "dvc.lock", "stages/dvc.lock", "reports")
 
 Metrics = dict[str, dict[str, float]]
 
@@ -148,13 +148,13 @@ def environment() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The short git commit, with `-dirty` if code or params differ from it, or `unknown` outside of git."""
+    """The short git commit, with `-dirty` if the code differs from it, or `unknown` outside of git."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--", ".", *(f":!{path}" for path in _REWRITTEN))
+        changed = git("status", "--porcelain", "--", ".", *(f":!{path}" for path in _NOT_CODE))
         return git("rev-parse", "--short=10", "HEAD") + ("-dirty" if changed else "")
     except (subprocess.CalledProcessError, FileNotFoundError):
         return "unknown"

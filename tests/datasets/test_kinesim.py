@@ -1,6 +1,9 @@
+import copy
 import hashlib
 import json
+import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,18 +15,24 @@ from kinemask.datasets.kinesim import (
     KINESIM,
     KINESIM2,
     Kinesim2Config,
+    KinesimConfig,
     Simulation,
     clip_keys,
     fetch,
 )
 from kinemask.datasets.kinesim_actions import ACTIONS
 from kinemask.datasets.prepare import prepare
-from kinemask.section import ParamsError, Section, load_params
+from kinemask.section import PARAMS_FILE, ParamsError, Section, load_params
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import open_packed
 from tests.datasets.kinesim_config import NO_FAULTS, VALUES, make_config
 
+ROOT = Path(__file__).parents[2]
 TINY = {"actions": ["drink", "kick", "push"], "subjects": 5, "setups": 2}
+
+
+class Params(Section):
+    kinesim: KinesimConfig
 
 
 @pytest.fixture(scope="module")
@@ -120,13 +129,13 @@ def test_all_tracked_bodies_have_ids_beyond_32_bits(tiny):
             assert min(ids) > 2**53
 
 
-def test_the_default_size_stays_under_a_hundred_megabytes():
-    # 4 subjects, all 20 actions and cameras, taken for 18 subjects and 2 replications.
-    config = make_config({"subjects": 4})
-    keys = clip_keys(config)
+def test_the_data_set_of_params_yaml_is_at_most_a_hundred_megabytes_of_text():
+    # Every 19th clip, so that all actions, people and cameras are among them.
+    config = load_params(Params, {"kinesim": "datasets.kinesim"}, ROOT / PARAMS_FILE).kinesim
     simulation = Simulation(config)
-    size = sum(len(simulation.text(key)) for key in keys)
-    assert size / len(keys) * 20 * 18 * 2 * 3 < 105e6
+    keys = clip_keys(config)
+    sizes = [len(simulation.text(key)) for key in keys[::19]]
+    assert np.mean(sizes) * len(keys) < 100e6
 
 
 def test_a_second_data_set_has_other_actions_and_the_same_reader():
@@ -138,10 +147,30 @@ def test_a_second_data_set_has_other_actions_and_the_same_reader():
 
 @pytest.mark.parametrize("actions", [1, 1000, ["drink"], ["drink", "drink"], ["drink", "drunk"]])
 def test_actions_that_do_not_exist_are_refused_in_one_line(actions, tmp_path):
-    class Params(Section):
-        kinesim: type(make_config())
-
     path = tmp_path / "params.yaml"
     path.write_text(json.dumps({"kinesim": VALUES | {"actions": actions}}))
     with pytest.raises(ParamsError, match=r"actions must be"):
         load_params(Params, {"kinesim": "kinesim"}, path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("people.repetitions.pause_seconds", [0.4, -0.2]),
+        ("sensor.faults.joint_frames", [0, 3]),
+        ("sensor.faults.ghost_share", 1.5),
+        ("cameras.degrees", [0]),
+        ("subjects", 1),
+    ],
+)
+def test_values_out_of_range_are_refused_with_their_place(place, value, tmp_path):
+    values = copy.deepcopy(VALUES)
+    node = values
+    *path, last = place.split(".")
+    for step in path:
+        node = node[step]
+    node[last] = value
+    file = tmp_path / "params.yaml"
+    file.write_text(json.dumps({"kinesim": values}))
+    with pytest.raises(ParamsError, match=rf"kinesim\.{re.escape(place)}"):
+        load_params(Params, {"kinesim": "kinesim"}, file)

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from kinemask.record import RecordError
 from kinemask.section import ParamsError
 from kinemask.tracking.fields import record_name
 from kinemask.tracking.mlflow_run import HASH_TAG, OPENED_TAG, PARENT_TAG, PIPELINE_TAG
@@ -147,7 +148,7 @@ def test_half_a_record_is_named(project):
     path = project / "records/linear/sim-xsub/mtmc/seed-0.json"
     path.parent.mkdir(parents=True)
     path.write_text(make_probe().model_dump_json()[:100])
-    with pytest.raises(TrackingError, match=r"seed-0\.json is no record"):
+    with pytest.raises(RecordError, match=r"seed-0\.json is no record"):
         track_all(project)
 
 

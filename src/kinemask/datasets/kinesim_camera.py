@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
+from kinemask.datasets.kinesim_ranges import Range
 from kinemask.section import Section
 from kinemask.seeding import numpy_generator
 
@@ -18,9 +19,9 @@ _NEAR = 0.3  # metres; nothing is projected from nearer
 class CameraConfig(Section):
     """Where the cameras stand. Each setup puts all of them elsewhere."""
 
-    degrees: tuple[float, ...] = Field(min_length=1, max_length=9)  # of cameras 1, 2, ... seen from the scene
-    distance_metres: tuple[float, float]  # nearest and farthest
-    height_metres: tuple[float, float]
+    degrees: tuple[float, ...] = Field(min_length=2, max_length=9)  # of cameras 1, 2, ... seen from the scene
+    distance_metres: Range  # nearest and farthest
+    height_metres: Range
     aim_height_metres: float  # what they look at, above the room's origin
     aim_degrees: float = Field(ge=0, le=20)  # deviation of each angle, the pitch among them
 

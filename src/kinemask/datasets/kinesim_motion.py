@@ -8,6 +8,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from kinemask.datasets.kinesim_pose import CHANNELS
+from kinemask.datasets.kinesim_ranges import Range
 from kinemask.section import Section
 
 Vector = tuple[float, ...]
@@ -80,7 +81,7 @@ class RepetitionSpreads(Section):
     sway: float = Field(ge=0, le=0.1)  # idle sway, arm or leg lengths
     sway_degrees: float = Field(ge=0, le=10)
     # Shortest and longest pause before, and after; below zero the recording misses that part of the action.
-    pause_seconds: tuple[float, float]
+    pause_seconds: Range
     seated_share: float = Field(ge=0, le=1)  # how often an action that can be done on a chair is
     busy_hand_share: float = Field(ge=0, le=1)  # how often an idle hand rests elsewhere than hanging
     other_side_share: float = Field(ge=0, le=1)  # how often the weak hand does it

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Float
 
 from kinemask.datasets.kinesim_body import Body, Rotations, forward_kinematics, reach, transform, turn
@@ -46,29 +47,30 @@ def joints_of(body: Body, curves: Curves, *, elbow_flare: float, stance: float) 
     wrist = curves["wrist"][:, 0]
     rotations["right_wrist"] = turn(-wrist, "x")
     walked = curves["walk"][:, 0]
-    pelvis = leg * curves["pelvis"] * (-1.0, 1.0, 1.0)
     sole = -body.offsets[KINECT25.index("left_foot")][1]
     standing = sole + STRAIGHT * leg - body.offsets[KINECT25.index("left_hip")][1]
-    root = pelvis + np.stack([np.zeros_like(walked), np.full_like(walked, standing), walked], axis=-1)
+    root = leg * curves["pelvis"] * (-1.0, 1.0, 1.0)
+    root = root + np.stack([np.zeros_like(walked), np.full_like(walked, standing), walked], axis=-1)
     for side, name in ((-1.0, "right"), (1.0, "left")):
         lifted = leg * curves["foot" if side < 0 else "other_foot"] * (side, 1.0, 1.0)
-        phase = 2 * np.pi * walked / STRIDE + (0.0 if side < 0 else np.pi)
-        # A foot stands still while the cosine is about -1: the body passes over it at the speed of the walk.
-        stepping = np.sin(phase) * STRIDE / (2 * np.pi)
-        moving = np.minimum(1.0, 4.0 * walked / STRIDE) * np.minimum(
-            1.0, 4.0 * (walked[-1] - walked) / STRIDE
-        )
-        ahead = np.where(walked[-1] > 0, np.maximum(moving, 0.0), 0.0)
-        ankle = np.stack(
-            [
-                np.full_like(walked, side * stance * STANCE),
-                sole + STEP_HEIGHT * ahead * np.maximum(0.0, np.cos(phase)),
-                walked + ahead * stepping,
-            ],
-            axis=-1,
-        )
+        ankle = (side * stance * STANCE, sole, 0.0) + _steps(walked, 0.0 if side < 0 else np.pi)
         _leg(body, ankle + lifted - root, side, name, rotations)
     return forward_kinematics(body, rotations, root)
+
+
+def _steps(walked: Float[np.ndarray, " T"], lag: float) -> Float[np.ndarray, "T 3"]:
+    """Where a foot is when the body has walked so many metres: it stands, is lifted, overtakes."""
+    if walked[-1] <= 0:
+        return np.zeros((len(walked), 3))
+    phase = 2 * np.pi * walked / STRIDE + lag
+    # The first and last steps are small: both feet end below the body.
+    begun, left = 4.0 * walked / STRIDE, 4.0 * (walked[-1] - walked) / STRIDE
+    size = np.clip(np.minimum(begun, left), 0.0, 1.0)
+    # The foot stands still while the cosine is about -1: the body passes over it at the speed of the walk.
+    lift = STEP_HEIGHT * size * np.maximum(0.0, np.cos(phase))
+    return np.stack(
+        [np.zeros_like(walked), lift, walked + size * np.sin(phase) * STRIDE / (2 * np.pi)], axis=-1
+    )
 
 
 def _trunk(curves: Curves) -> dict[str, Rotations]:
@@ -102,10 +104,10 @@ def _leg(
 ) -> None:
     """Adds the turns of hip, knee and ankle that bring the ankle to a point, the foot level."""
     pelvis = rotations["spine_base"]
-    upright = pelvis.transpose(0, 2, 1)
+    upright = rearrange(pelvis, "T i j -> T j i")
     target = transform(upright, ankle) - body.offsets[KINECT25.index(f"{name}_hip")]
     pole = transform(upright, np.array([side * 0.2, 0.0, 1.0]))
     upper, lower = body.length(f"{name}_knee"), body.length(f"{name}_ankle")
     first, second = reach(target, pole, upper, lower, bends=-1)
     rotations[f"{name}_hip"], rotations[f"{name}_knee"] = first, second
-    rotations[f"{name}_ankle"] = (pelvis @ first @ second).transpose(0, 2, 1)
+    rotations[f"{name}_ankle"] = rearrange(pelvis @ first @ second, "T i j -> T j i")

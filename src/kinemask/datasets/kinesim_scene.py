@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from kinemask.datasets.kinesim_body import Body, BodySpreads, draw_body, transform, turn
+from kinemask.datasets.kinesim_body import Body, BodySpreads, draw_body, turn
 from kinemask.datasets.kinesim_motion import (
     Action,
     Habits,
@@ -53,9 +53,7 @@ class SceneConfig(Section):
     places: PlaceSpreads
 
 
-def draw_people(
-    config: SceneConfig, *, seed: int, role: str, subjects: int, parity_blocks: int = 2
-) -> tuple[Person, ...]:
+def draw_people(config: SceneConfig, *, seed: int, role: str, subjects: int) -> tuple[Person, ...]:
     """People 1, 2, ... of a role ("subject", or "partner" who stands across). Handedness is spread evenly.
 
     Among the odd and among the even numbers the same share, up to one person, is left-handed.
@@ -63,7 +61,7 @@ def draw_people(
     people = []
     for number in range(1, subjects + 1):
         rng = numpy_generator(seed, "person", role, number)
-        rank = (number - 1) // parity_blocks  # among the people of the same parity
+        rank = (number - 1) // 2  # among the people of the same parity
         left = int((rank + 1) * config.left_handed_share) > int(rank * config.left_handed_share)
         people.append(
             Person(draw_body(config.bodies, rng), draw_habits(config.habits, left, rng), (role, number))
@@ -110,7 +108,7 @@ def perform(
         other_side = bool(rng.random() < spreads.other_side_share)
         body = mirrored(body) if person.habits.left_handed != other_side else body
         if len(action.roles) > 1:
-            body = body * (1.0, 1.0, 1.0) - (0.0, 0.0, distance / 2)
+            body = body - (0.0, 0.0, distance / 2)
             body = body if place == 0 else body * (-1.0, 1.0, -1.0)  # half a turn: face to face
         joints.append(body)
     return _placed(np.stack(joints, axis=1), config.places, rng)
@@ -125,9 +123,4 @@ def _placed(
     rotations = turn(yaw + drift * np.linspace(-0.5, 0.5, len(joints)), "y")
     where = np.zeros(3)
     where[[0, 2]] = rng.uniform(-places.metres, places.metres, 2)
-    flat = [
-        transform(rotations, joints[:, person, joint])
-        for person in range(joints.shape[1])
-        for joint in range(joints.shape[2])
-    ]
-    return np.stack(flat, axis=1).reshape(joints.shape) + where
+    return np.asarray(np.einsum("Tij,TMVj->TMVi", rotations, joints) + where)

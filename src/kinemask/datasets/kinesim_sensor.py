@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 
 from kinemask.datasets.kinesim_camera import pixels
+from kinemask.datasets.kinesim_ranges import FrameRange
 from kinemask.section import Section
 from kinemask.skeleton.layout import KINECT25
 
@@ -29,16 +30,16 @@ class FaultConfig(Section):
     """How often a sensor fails. A span of failure lasts frames from the first to the second number."""
 
     joint_spans: float = Field(ge=0, le=20)  # mean number of lost joints per body and clip
-    joint_frames: tuple[int, int]
+    joint_frames: FrameRange
     jump_share: float = Field(ge=0, le=1)  # of the lost joints: those that jump; the others are held
     jump_metres: float = Field(ge=0, le=1)
     lost_person_share: float = Field(ge=0, le=1)  # of the bodies of clips: those lost for a while
-    lost_person_frames: tuple[int, int]
+    lost_person_frames: FrameRange
     empty_share: float = Field(ge=0, le=1)  # of the clips: those with some frames without any body
-    empty_frames: tuple[int, int]
+    empty_frames: FrameRange
     furniture_share: float = Field(ge=0, le=1)  # of the clips: those where furniture is taken for a person
     ghost_share: float = Field(ge=0, le=1)  # of the clips: those with a body for a moment
-    ghost_frames: tuple[int, int]
+    ghost_frames: FrameRange
 
 
 class SensorConfig(Section):

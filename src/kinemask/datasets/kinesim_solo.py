@@ -145,8 +145,8 @@ ALONE: tuple[Action, ...] = (
                 {
                     "pelvis": hold((0.0, -0.30, -0.25), 0.45, 0.52),
                     "lean": hold((58.0,), 0.45, 0.52),
-                    "hand": hold((-0.15, -0.75, 0.60), 0.42, 0.55),
-                    "other_hand": hold((0.05, -0.65, 0.62), 0.42, 0.55),  # hangs from the bent trunk
+                    "hand": hold((-0.12, -0.30, 0.90), 0.42, 0.55),
+                    "other_hand": hold((0.05, -0.50, 0.80), 0.42, 0.55),  # hangs from the bent trunk
                 }
             ),
         ),

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from kinemask.progress import progress
-from kinemask.record import RECORDS, Record
+from kinemask.record import Record, read_records
 from kinemask.tracking.fields import record_hash, record_name
 from kinemask.tracking.pipeline import Pipeline
 from kinemask.tracking.store import TrackingError, find_store
@@ -32,11 +30,11 @@ class TrackSummary:
 def track_all(root: Path = Path()) -> TrackSummary:
     """Send what is missing, under the pipeline of the present params.yaml and commit.
 
-    Raises TrackingError, within seconds, if MLflow does not answer. A second call goes on where one stopped.
+    Raises RecordError for a damaged record, and TrackingError, within seconds, if MLflow does not answer. A second call goes on where one stopped.
     """
     require_mlflow()
     store = find_store(root)
-    records = [_read(path) for path in sorted((root / RECORDS).rglob("*.json"))]
+    records = read_records(root)
     if not records:
         return TrackSummary(sent=0, present=0, store=store.shown)
     store.probe()
@@ -60,11 +58,3 @@ def require_mlflow() -> None:
         raise TrackingError(
             "MLflow is not installed here: install kinemask[pipeline], or run this where it is"
         )
-
-
-def _read(path: Path) -> Record:
-    try:
-        return Record.model_validate_json(path.read_text())
-    except (ValidationError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).splitlines()[:3])
-        raise TrackingError(f"{path} is no record ({problem}): delete it and run `dvc repro`") from None

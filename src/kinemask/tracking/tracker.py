@@ -24,7 +24,7 @@ class Tracker:
     >>> tracker.finish(records)
     """
 
-    def __init__(self, process: subprocess.Popen[bytes] | None, problem: str = "") -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | None = None, problem: str = "") -> None:
         self._process = process
         self._problem = problem
         self._backlog = bytearray()

@@ -113,12 +113,23 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
     )
 
 
-def save_encoders(benchmark: str, method: str, trained: Mapping[int, Pretrained]) -> None:
-    """One safetensors file a seed. Raises StorageError if the disk does not take them."""
+def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mapping[int, Pretrained]) -> None:
+    """One safetensors file a seed, which says what encoder it holds and what that wants to be fed.
+
+    Raises StorageError if the disk does not take them.
+    """
     out = PRETRAINED / benchmark / method
+    about = {
+        "encoder": work.recipe.encoder.model_dump(mode="json"),
+        "inputs": work.recipe.inputs.model_dump(mode="json"),
+        "layout": work.layout.name,
+        "persons": work.num_persons,
+    }
+    # A single entry: several come out in chance order, and the bytes would differ from run to run.
+    metadata = {"kinemask": json.dumps(about, sort_keys=True)}
     with whole_folder(out) as folder, writing(out):
         for seed, one in trained.items():
-            save_file(one.weights, folder / f"seed-{seed}.safetensors")
+            save_file(one.weights, folder / f"seed-{seed}.safetensors", metadata=metadata)
 
 
 def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
