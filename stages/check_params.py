@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from kinemask.params import check
-from kinemask.record import write_text
 from kinemask.stage import run_stage
+from kinemask.storage import write_text
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from kinemask.section import read_yaml
 
 ROOT = Path(__file__).parents[1]
 STAGES = {"params": "check_params"}  # stage -> script, where the names differ
-# What only starts, shows, sends or stops: no number depends on it, so editing it makes nothing run again.
-OBSERVERS = {"stage", "errors", "progress", "tracking"}
+# What only starts, shows, sends, keeps or stops. No number depends on it: editing it makes nothing run again.
+OBSERVERS = {"stage", "errors", "progress", "storage", "tracking"}
 PACKAGE = "kinemask"
 
 sys.path.insert(0, str(ROOT / "stages"))

@@ -1,7 +1,6 @@
 """What a stage did: one record per stage, benchmark, method and seed, the source of all reports."""
 
 import hashlib
-import os
 import platform
 import resource
 import subprocess
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kinemask.errors import KinemaskError
 from kinemask.section import Section
+from kinemask.storage import write_text
 
 RECORDS = Path("records")
 VERSIONS_OF = ("torch", "numpy", "scikit-learn", "pandas", "dvc", "mlflow")
@@ -165,14 +165,3 @@ def peak_memory_mib() -> float:
     unit = 1 if sys.platform == "darwin" else 1024
     usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return round(max(usage) * unit / 2**20, 1)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

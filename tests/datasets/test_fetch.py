@@ -19,7 +19,7 @@ from kinemask.datasets.fetch import (
     read_source,
 )
 from kinemask.datasets.reader import DatasetError
-from kinemask.skeleton.storage import StorageError
+from kinemask.storage import StorageError
 from tests.datasets.conftest import Server, write_zip
 
 FILES = {"data/a.txt": b"one" * 20_000, "data/b.txt": b"two"}

@@ -13,7 +13,7 @@ import pytest
 
 from kinemask.datasets import http
 from kinemask.datasets.http import DownloadError, NotThereError, download
-from kinemask.skeleton.storage import StorageError
+from kinemask.storage import StorageError
 from tests.datasets.conftest import Server
 
 DATA = np.random.default_rng(0).bytes(400_000)
@@ -120,7 +120,7 @@ def test_full_disk_is_one_line_and_the_bytes_that_came_are_right(server: Server,
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         from pathlib import Path
         from kinemask.datasets.http import download
-        from kinemask.skeleton.storage import StorageError
+        from kinemask.storage import StorageError
         try:
             download("{server.url}/a", Path({str(tmp_path)!r}, "a.part"), name="a")
         except StorageError as error:

@@ -196,7 +196,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         from kinemask.skeleton.clip import Clip
         from kinemask.skeleton.layout import KINECT25
         from kinemask.skeleton.packed import PackedWriter
-        from kinemask.skeleton.storage import StorageError
+        from kinemask.storage import StorageError
         joints, present = np.ones((100, 1, 25, 3), np.float32), np.ones((100, 1), np.bool_)
         try:
             with PackedWriter(Path({str(tmp_path)!r}, "tiny"), KINECT25, 1) as writer:

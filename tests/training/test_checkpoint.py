@@ -11,12 +11,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from kinemask.storage import write_whole
 from kinemask.training.checkpoint import (
     CheckpointError,
     Checkpoints,
     TrainingState,
     open_checkpoints,
-    write_whole,
 )
 from kinemask.training.run_key import run_key
 from tests.training.conftest import ADAMW, SGD, Toy, same, toy_trainer

@@ -40,16 +40,15 @@ def write_data(folder, test_offset=0.0):
         for number in range(48):
             is_test = number % 2 == 1
             joints = generator.normal(size=(20, 1, 25, 3)).astype(np.float32) + test_offset * is_test
-            writer.add(
-                Clip(
-                    name=f"clip{number:02}",
-                    label=number % 3,
-                    subject=number,
-                    joints=joints.astype(np.float32),
-                    present=np.ones((20, 1), bool),
-                    source_sha256="0" * 64,
-                )  # fmt: skip
+            clip = Clip(
+                name=f"clip{number:02}",
+                label=number % 3,
+                subject=number,
+                joints=joints.astype(np.float32),
+                present=np.ones((20, 1), bool),
+                source_sha256="0" * 64,
             )
+            writer.add(clip)
         writer.finish(
             name="toy",
             class_names=("a", "b", "c"),

@@ -16,7 +16,7 @@ from kinemask.datasets.http import DownloadError, NotThereError, download, write
 from kinemask.datasets.reader import DamagedError, DatasetError
 from kinemask.progress import byte_progress, progress
 from kinemask.section import Section
-from kinemask.skeleton.storage import StorageError, whole_folder, writing
+from kinemask.storage import StorageError, whole_folder, writing
 
 MIRROR_VARIABLE = "KINEMASK_MIRROR"
 SOURCE_FILE = "source.json"

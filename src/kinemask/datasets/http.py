@@ -9,7 +9,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from kinemask.progress import byte_progress
-from kinemask.skeleton.storage import writing
+from kinemask.storage import writing
 
 CONNECT_SECONDS = 4.0  # a closed network must not hold anybody up
 READ_SECONDS = 60.0

@@ -29,7 +29,7 @@ from kinemask.seeding import numpy_generator
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import Dropped, Rule
-from kinemask.skeleton.storage import whole_folder, writing
+from kinemask.storage import whole_folder, writing
 
 ARCHIVE_FILE = "skeletons.zip"
 FOLDER = "kinesim_skeletons"  # inside the archive

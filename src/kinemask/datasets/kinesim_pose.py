@@ -53,7 +53,7 @@ def joints_of(body: Body, curves: Curves, *, elbow_flare: float, stance: float) 
     root = root + np.stack([np.zeros_like(walked), np.full_like(walked, standing), walked], axis=-1)
     for side, name in ((-1.0, "right"), (1.0, "left")):
         lifted = leg * curves["foot" if side < 0 else "other_foot"] * (side, 1.0, 1.0)
-        ankle = (side * stance * STANCE, sole, 0.0) + _steps(walked, 0.0 if side < 0 else np.pi)
+        ankle = np.array([side * stance * STANCE, sole, 0.0]) + _steps(walked, 0.0 if side < 0 else np.pi)
         _leg(body, ankle + lifted - root, side, name, rotations)
     return forward_kinematics(body, rotations, root)
 

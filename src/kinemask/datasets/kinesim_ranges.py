@@ -1,11 +1,13 @@
 """Pairs of numbers in params.yaml: the smallest and the largest."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field
 
+N = TypeVar("N", int, float)
 
-def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
+
+def _ordered(pair: tuple[N, N]) -> tuple[N, N]:
     if pair[0] > pair[1]:
         raise ValueError("the first number must not be greater than the second")
     return pair

@@ -23,7 +23,7 @@ from kinemask.skeleton.inputs import InputConfig, as_input
 from kinemask.skeleton.layout import LAYOUTS, Layout
 from kinemask.skeleton.packed import PACKED, PackedClips, open_packed
 from kinemask.skeleton.resident import to_device
-from kinemask.skeleton.storage import whole_folder, writing
+from kinemask.storage import whole_folder, writing
 from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder
 from kinemask.training.recipe import Preset, Recipe
 from kinemask.training.trainer import Log

@@ -1,6 +1,6 @@
 """What probes learn from and leave behind: frozen features in, class scores and records out."""
 
-import os
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from kinemask.evaluation.metrics import score_metrics
 from kinemask.record import Clock, Record, hash_files, make_record
 from kinemask.section import Section
 from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
-from kinemask.skeleton.storage import writing
+from kinemask.storage import write_whole, writing
 
 FEATURES = Path("results/embed")
 RESULTS = Path("results")
@@ -139,12 +139,8 @@ def keep_results(
 
 def _write_scores(path: Path, probed: Sequence[Probed]) -> None:
     """One array of class scores a setting, the whole file or none."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{one.setting: one.scores for one in probed})
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("wb") as file:
-                np.savez(file, allow_pickle=False, **{one.setting: one.scores for one in probed})
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(path, buffer.getvalue())

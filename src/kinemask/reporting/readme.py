@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from kinemask.record import write_text
 from kinemask.reporting.blocks import gain, percent, spread
 from kinemask.reporting.collect import ReportError
 from kinemask.reporting.markdown import markdown_table
+from kinemask.storage import write_text
 
 _START = re.compile(r"<!-- table:(?P<order>.*)-->\s*")
 _END = "<!-- end -->"

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from kinemask.evaluation.statistics import StatisticsConfig
-from kinemask.record import write_text
 from kinemask.reporting.blocks import blocks
 from kinemask.reporting.collect import Collected
 from kinemask.reporting.markdown import results_markdown
 from kinemask.reporting.report import report_html
 from kinemask.reporting.tables import comparisons_table, csv_text, results_table
+from kinemask.storage import write_text
 
 REPORTS = Path("reports")
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kinemask.section import Section
 from kinemask.skeleton.packed import PackedClips, PackedError
-from kinemask.skeleton.storage import whole_folder, writing
+from kinemask.storage import whole_folder, writing
 
 BENCHMARKS = Path("data/benchmarks")
 

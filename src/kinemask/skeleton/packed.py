@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import Layout
-from kinemask.skeleton.storage import StorageError, place_folder, start_folder, writing
+from kinemask.storage import StorageError, place_folder, start_folder, writing
 
 PACKED = Path("data/packed")
 PARTS = ("train", "test", "unused")

@@ -30,7 +30,8 @@ class TrackSummary:
 def track_all(root: Path = Path()) -> TrackSummary:
     """Send what is missing, under the pipeline of the present params.yaml and commit.
 
-    Raises RecordError for a damaged record, and TrackingError, within seconds, if MLflow does not answer. A second call goes on where one stopped.
+    Raises RecordError for a damaged record, and TrackingError, within seconds, if MLflow does not answer. A
+    second call goes on where one stopped.
     """
     require_mlflow()
     store = find_store(root)

@@ -3,9 +3,8 @@
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from kinemask.errors import KinemaskError
+from kinemask.storage import write_whole
 from kinemask.training.run_key import run_key
 
 CHECKPOINTS = Path(".checkpoints")
@@ -197,29 +197,6 @@ def _describe(folder: Path, parts: Mapping[str, str]) -> None:
         raise CheckpointError(
             f"cannot write {path}: {error.strerror}; free space there, then run again"
         ) from error
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, even if the machine stops: flushed to the disk, then put in place.
-
-    Raises OSError, and leaves what was there.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from kinemask.skeleton.inputs import centre
 from kinemask.skeleton.layout import LAYOUTS, Layout
 from kinemask.skeleton.packed import PACKED, PackedClips, open_packed
 from kinemask.skeleton.resident import load_clips, to_device
-from kinemask.skeleton.storage import whole_folder, writing
+from kinemask.storage import whole_folder, writing
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
 from kinemask.training.recipe import Preset, Recipe
 from kinemask.training.run_key import code_digest

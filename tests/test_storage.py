@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kinemask.skeleton.storage import StorageError, whole_folder, writing
+from kinemask.storage import StorageError, whole_folder, writing
 
 
 def test_folder_is_not_there_before_the_block_ends(tmp_path: Path) -> None:
