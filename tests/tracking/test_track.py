@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 
 import pytest
+from safetensors.numpy import save_file
 
 from kinemask.record import RecordError
 from kinemask.section import ParamsError
@@ -46,7 +47,7 @@ def test_weights_and_reports_go_with_their_records(project, store):
     make_record(stage="tables", subject="all", method=None, seed=None, history=[]).write(project)
     weights = project / "results/pretrain/sim-xsub/mtmc/seed-0.safetensors"
     weights.parent.mkdir(parents=True)
-    weights.write_bytes(b"weights")
+    save_file({}, weights, metadata={"kinemask": "{}"})
     (project / "reports").mkdir()
     (project / "reports/results.md").write_text("| method |")
     track_all(project)

@@ -1,8 +1,8 @@
-"""Runs in MLflow: one parent for a pipeline, one child for a record. The only module that imports MLflow."""
+"""Runs in MLflow: one parent for a pipeline, one child for a record."""
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from kinemask.tracking.fields import (
     shown_name,
     tags_of,
 )
+from kinemask.tracking.models import PIPELINE_TAG, Models, weights_of
 from kinemask.tracking.pipeline import Pipeline
 from kinemask.tracking.store import Store, TrackingError, without_password
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 EXPERIMENT = "kinemask"
-PIPELINE_TAG = "kinemask.pipeline"
 RECORD_TAG = "kinemask.record"
 HASH_TAG = "kinemask.record_sha256"  # set last: a child without it is a live or a broken one
 OPENED_TAG = "kinemask.opened"  # in seconds; a run's own start is that of its stage
@@ -115,6 +115,21 @@ class View:
             except TrackingError:
                 self._store.probe()  # as in `send`
                 self._gather()
+
+    def add_models(self, records: Iterable[Record]) -> None:
+        """Give the runs of these records, once they are whole, their encoders as models, each once."""
+
+        def runs() -> dict[str, str]:
+            tags = {run.info.run_id: run.data.tags for run in self._runs()}
+            return {run_id: own[RECORD_TAG] if HASH_TAG in own else "" for run_id, own in tags.items()}
+
+        with _failures(self._store):
+            Models(
+                client=self._client,
+                experiment=self._experiment,
+                pipeline=self._pipeline.key,
+                store=self._store,
+            ).sync(records, runs)
 
     def _find_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
@@ -258,7 +273,7 @@ def _files_of(record: Record, root: Path) -> list[Path]:
     """What belongs to the record besides itself: an encoder's weights, or the reports."""
     if record.stage == "tables":
         return sorted(path for path in (root / "reports").glob("*") if path.is_file())
-    weights = (root / "results" / record_name(record)).with_suffix(".safetensors")
+    weights = weights_of(record, root)
     return [weights] if weights.is_file() else []
 
 

@@ -70,6 +70,7 @@ class Sender:
             run_id = self._runs.pop(record.seed, None)
             count += view.send(record, run_id, frozenset(self._sent.get(record.seed, ())))
         view.gather()
+        view.add_models(records)
         return count
 
     def stop(self) -> None:

@@ -50,6 +50,7 @@ def track_all(root: Path = Path()) -> TrackSummary:
         shown = progress(missing, name="to MLflow", unit="record")
     sent = sum(view.send(record) for record in shown)
     view.gather()
+    view.add_models(records)
     return TrackSummary(sent=sent, present=len(records) - sent, store=store.shown)
 
 
