@@ -30,6 +30,7 @@ $(READY): requirements.lock pyproject.toml
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --local core.no_scm true
 	@touch $@
 
+# The check first: DVC reads `run` before any stage could say what is wrong with it.
 reproduce: $(READY) ## run what params.yaml asks for, then print the results
 	@started=$$(date +%s) && PATH="$(CURDIR)/$(BIN):$$PATH" && export PATH && \
 	kinemask check && dvc repro && kinemask summary --started $$started

@@ -45,7 +45,8 @@ def main(benchmark: str, method: str) -> None:
             seed=seed,
             params=params.embed,
             metrics={f"pooling={name}": {"width": float(v.shape[1])} for name, v in features.items()},
-            inputs=hash_files([work.weights / f"seed-{seed}.safetensors"]),
+            inputs=hash_files([work.weights / f"seed-{seed}.safetensors"])
+            | {"data": work.packed.info.data_sha256},
             hardware=params.hardware,
             clock=clock,
         ).write()

@@ -7,6 +7,7 @@ from kinemask.datasets.fetch import read_source
 from kinemask.datasets.prepare import prepare
 from kinemask.record import Clock, make_record
 from kinemask.section import Section, load_params
+from kinemask.skeleton.packed import PACKED
 from kinemask.stage import run_stage
 
 READS = {"dataset": "datasets.{dataset}"}
@@ -24,7 +25,7 @@ def main(name: str) -> None:
     clock.begin_work()
     raw = Path("data/raw", name)
     reader = DATASETS[params.dataset.name]
-    info = prepare(reader, params.dataset, name=name, raw=raw, packed=Path("data/packed", name))
+    info = prepare(reader, params.dataset, name=name, raw=raw, packed=PACKED / name)
     num_read = info.num_clips + len(info.dropped)
     counts = {"clips": info.num_clips, "frames": info.num_frames, "dropped": len(info.dropped)}
     make_record(

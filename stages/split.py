@@ -1,11 +1,9 @@
 """Say which clips of a benchmark train and which test: `python stages/split.py <benchmark>`."""
 
-from pathlib import Path
-
 from kinemask.record import Clock, make_record
 from kinemask.section import Section, load_params
-from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
-from kinemask.skeleton.packed import open_packed
+from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkConfig, write_benchmark
+from kinemask.skeleton.packed import PACKED, open_packed
 from kinemask.stage import run_stage
 
 READS = {"benchmark": "benchmarks.{benchmark}"}
@@ -22,8 +20,8 @@ def main(name: str) -> None:
     params = load_params(Params, READS, benchmark=name)
     config = params.benchmark
     clock.begin_work()
-    packed = open_packed(Path("data/packed", config.dataset))
-    info = write_benchmark(Path("data/benchmarks", name), name=name, config=config, packed=packed)
+    packed = open_packed(PACKED / config.dataset)
+    info = write_benchmark(BENCHMARKS / name, name=name, config=config, packed=packed)
     make_record(
         stage="split",
         subject=name,

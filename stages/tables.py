@@ -10,8 +10,7 @@ from kinemask.reporting.write import write_reports
 from kinemask.run import RunConfig
 from kinemask.section import Section, load_params
 from kinemask.stage import run_stage
-from kinemask.tracking.store import TrackingError
-from kinemask.tracking.track import track_all
+from kinemask.tracking.track import track_bounded
 
 READS = {"run": "run", "statistics": "evaluation.statistics"}
 
@@ -40,11 +39,8 @@ def main() -> None:
         hardware=Section(),
         clock=clock,
     ).write()
-    # Everything the graph made so far, also what came back from the cache. The records are safe without it.
-    try:
-        sys.stderr.write(f"MLflow: {track_all()}\n")
-    except TrackingError as error:
-        sys.stderr.write(f"MLflow: {error}; `kinemask track` sends the records later\n")
+    # Everything the graph made so far, also what came back from the cache.
+    sys.stderr.write(f"{track_bounded()}\n")
 
 
 if __name__ == "__main__":

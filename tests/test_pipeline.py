@@ -1,6 +1,7 @@
 import ast
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -111,6 +112,18 @@ def test_numbers_in_exponent_form_are_numbers(tmp_path):
 def test_the_whole_file_is_valid_and_every_benchmark_and_method_is_known():
     params = check(ROOT / "params.yaml")
     assert set(params.run.benchmarks) <= set(params.benchmarks)
+
+
+def test_the_control_is_the_encoder_of_the_method_it_controls():
+    methods = read_yaml(ROOT / "params.yaml")["methods"]
+    for size in ("small", "paper"):
+        for part in ("inputs", "encoder"):
+            assert methods["random"][size][part] == methods["mtmc"][size][part]
+
+
+def test_no_value_of_the_methods_is_shared_by_an_anchor():
+    # `dvc exp run -S` writes through anchors: an override would be lost, or change another method too.
+    assert not re.search(r"[:\[,] *[&*]\w", (ROOT / "params.yaml").read_text())
 
 
 def test_every_key_of_the_file_is_read_by_a_stage_or_by_the_graph():

@@ -115,11 +115,10 @@ def ui(
 def _one_line_errors() -> Iterator[None]:
     """What is wrong with the input or the machine is said without a traceback."""
     from kinemask.errors import KinemaskError
-    from kinemask.section import ParamsError
 
     try:
         yield
-    except (KinemaskError, ParamsError) as error:
+    except KinemaskError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 

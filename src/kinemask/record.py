@@ -107,7 +107,8 @@ def make_record(
 ) -> Record:
     """A record with the fields every stage fills alike: environment, commit, seconds so far, peak memory.
 
-    `params` is all the stage read; its field "hardware", if any, is left out, for `hardware` holds that.
+    `params` is what the stage read; its fields "hardware" and "seeds", if any, are left out: they stand
+    elsewhere in the record, and one more seed must not change the records of the others.
     `inputs` maps what was read to its sha256, see `hash_files`.
     """
     return Record(
@@ -115,7 +116,7 @@ def make_record(
         subject=subject,
         method=method,
         seed=seed,
-        params=params.model_dump(mode="json", exclude={"hardware"}),
+        params=params.model_dump(mode="json", exclude={"hardware", "seeds"}),
         metrics=metrics,
         history=[dict(row) for row in history],
         inputs=dict(inputs),

@@ -41,7 +41,7 @@ def test_a_probe_stage_leaves_scores_and_a_record_for_each_seed(stage):
             assert all(0 <= value <= 1 for value in found.values())
             assert (found["top1"] > 0.95) == setting.startswith("pooling=mean")
             assert (found["validation_top1"] > 0.95) == setting.startswith("pooling=mean")
-        assert record.params["seeds"] == [0, 3]
+        assert set(record.params) == {stage}  # one more seed changes no record of the others
         kept = scores_of(stage, record.seed)
         assert sorted(kept) == SETTINGS[stage]
         assert all(one.shape == (40, 3) and one.dtype == np.float32 for one in kept.values())

@@ -70,9 +70,10 @@ def test_a_step_gives_a_finite_loss_and_a_gradient_to_every_trainable_weight(rag
 
 def test_the_loss_is_the_weighted_sum_of_its_logged_terms(ragged):
     method = build(MTMC | {"contrast_weight": 2.0, "masked_contrast_weight": 0.5, "prediction_weight": 3.0})
-    metrics = method.training_step(ragged, generator()).metrics
+    output = method.training_step(ragged, generator())
+    metrics = output.metrics
     total = 2 * metrics["contrast"] + 0.5 * metrics["masked_contrast"] + 3 * metrics["masked_prediction"]
-    assert_close(metrics["loss"], total)
+    assert_close(output.loss.detach(), total)
 
 
 def test_a_decoder_that_predicts_nothing_has_error_one(ragged):
@@ -148,11 +149,30 @@ def test_same_seeds_give_the_same_losses_bit_for_bit(ragged):
     assert train(build(), ragged, 3) == train(build(), ragged, 3)
 
 
+def test_running_statistics_see_clean_queries_only_and_the_teachers_move_by_averaging(ragged):
+    torch.manual_seed(0)
+    normed = GRUConfig(name="gru", form="bigru", hidden=6, depth=1, input_norm="batch")
+    encoder = build_encoder(normed, num_persons=2, num_joints=25, num_frames=8)
+    method = METHODS["mtmc"](build().config, encoder, INPUTS, KINECT25, 2)
+    method.training_step(ragged, generator())
+    teacher = method.teacher[0].norm
+    assert (teacher.mean == 0).all()
+    assert (encoder.norm.mean != 0).any()
+    tracked = encoder.norm.mean.clone()
+    query = method._view(ragged, method.config.normal_view, generator())
+    once = build_encoder(normed, num_persons=2, num_joints=25, num_frames=8)
+    once(query)
+    assert_close(tracked, once.norm.mean)  # one clean pass, nothing of the masked one
+    method.after_optimizer_step(0)
+    assert_close(teacher.mean, 0.1 * tracked)  # momentum 0.9
+
+
 def test_misfits_are_named():
     config = build().config
     odd = InputConfig(stream="joint", num_frames=10, origin="first_frame", origin_joint="spine_mid")
     assert "no multiple of mask.num_segments 4" in config.misfit(odd, GRU)
     assert config.misfit(INPUTS, GRU) is None
+    assert "stream must be joint" in config.misfit(INPUTS.model_copy(update={"stream": "bone"}), GRU)
 
 
 def test_untrained_control_refuses_to_train(ragged):

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kinemask.skeleton.benchmark import BenchmarkConfig, read_benchmark, read_split, write_benchmark
+from kinemask.skeleton.benchmark import (
+    BenchmarkConfig,
+    open_data,
+    read_benchmark,
+    read_split,
+    write_benchmark,
+)
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import PackedClips, PackedError, PackedWriter, open_packed
@@ -73,3 +79,15 @@ def test_missing_benchmark_says_what_to_run(tmp_path: Path) -> None:
         read_benchmark(tmp_path)
     with pytest.raises(PackedError, match="run split again"):
         read_split(tmp_path, "train", with_labels=False)
+
+
+def test_clips_packed_anew_from_other_data_are_refused(
+    tmp_path: Path, packed: PackedClips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/packed").mkdir(parents=True)
+    (tmp_path / "packed").rename(tmp_path / "data/packed/tiny")
+    assert open_data(info).info == packed.info
+    with pytest.raises(PackedError, match="split from other data"):
+        open_data(info.model_copy(update={"data_sha256": "0" * 64}))

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import pytest
@@ -11,7 +12,7 @@ from kinemask.section import ParamsError
 from kinemask.tracking.fields import record_name
 from kinemask.tracking.mlflow_run import HASH_TAG, OPENED_TAG, PARENT_TAG, PIPELINE_TAG
 from kinemask.tracking.store import DATABASE, TrackingError
-from kinemask.tracking.track import TrackSummary, track_all
+from kinemask.tracking.track import TrackSummary, track_all, track_bounded
 
 from .conftest import Store, make_probe, make_record
 
@@ -190,3 +191,19 @@ def test_holding_a_tracker_imports_neither_mlflow_nor_torch():
     code = "import sys, kinemask.tracking.tracker; print({'mlflow', 'torch', 'pandas'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_what_goes_wrong_with_mlflow_is_one_line_and_nothing_else(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    make_record().write(project)
+    said = track_bounded(project)
+    assert said.startswith("MLflow: ")
+    assert "kinemask track" in said
+    assert "\n" not in said
+
+
+def test_mlflow_that_takes_too_long_is_left_behind(project):
+    make_record().write(project)
+    started = time.monotonic()
+    assert "did not take the records within 0.05 s" in track_bounded(project, wait_seconds=0.05)
+    assert time.monotonic() - started < 5

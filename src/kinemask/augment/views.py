@@ -49,7 +49,7 @@ def make_view(
 
 
 def change_shape(batch: Batch, *, config: SpatialConfig, generator: torch.Generator) -> Batch:
-    """Turn, size, then shear or damaged joints, then noise. Changes with no chance cost nothing."""
+    """Turn, size, then shear or damaged joints, then noise."""
     count = len(batch.joints)
     turn = rotation_matrices(count, degrees=config.rotate_degrees, generator=generator)
     turn = chosen_or_identity(turn, probability=config.rotate_probability, generator=generator)

@@ -19,7 +19,7 @@ class Encoded:
 
 
 class Encoder(nn.Module, ABC):
-    """Maps a batch of clips to features; absent persons and frames never enter a pooled feature."""
+    """Maps a batch of clips to features; features of frames without anyone are never pooled."""
 
     poolings: ClassVar[tuple[str, ...]]
 

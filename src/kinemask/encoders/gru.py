@@ -1,5 +1,7 @@
 """Recurrent encoders over whole frames: all joints of all persons are one input vector (METHOD_MTMC B4)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Literal
 
 import torch
@@ -58,6 +60,19 @@ class MaskedBatchNorm(nn.Module):
         return torch.where(present, scaled, 0.0)
 
 
+@contextmanager
+def statistics_frozen(module: nn.Module) -> Iterator[None]:
+    """Within, no running statistics of `module` move, though it is in training."""
+    norms = [norm for norm in module.modules() if isinstance(norm, MaskedBatchNorm)]
+    for norm in norms:
+        norm.updates_statistics = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.updates_statistics = True
+
+
 class GRUEncoder(Encoder):
     """Features of width 2 x hidden a frame."""
 
@@ -108,8 +123,8 @@ class GRUEncoder(Encoder):
         if pooling == "mean":
             return (sequence * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)
         if pooling == "max":
-            lowest = torch.where(seen, sequence, -torch.inf).amax(dim=1)
-            return torch.where(seen.any(dim=1), lowest, 0.0)
+            largest = torch.where(seen, sequence, -torch.inf).amax(dim=1)
+            return torch.where(seen.any(dim=1), largest, 0.0)
         if pooling == "last":
             return self._ends(encoded)
         raise ValueError(f"a GRU has no pooling {pooling!r}; it has {', '.join(self.poolings)}")

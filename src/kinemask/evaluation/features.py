@@ -18,10 +18,10 @@ from kinemask.evaluation.frozen import FEATURES
 from kinemask.progress import progress
 from kinemask.section import Section
 from kinemask.skeleton.batch import RaggedClips
-from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
+from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
 from kinemask.skeleton.inputs import InputConfig, as_input
 from kinemask.skeleton.layout import LAYOUTS, Layout
-from kinemask.skeleton.packed import PACKED, PackedClips, open_packed
+from kinemask.skeleton.packed import PackedClips
 from kinemask.skeleton.resident import to_device
 from kinemask.storage import whole_folder, writing
 from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder
@@ -89,7 +89,7 @@ def open_embedding(
         weights=PRETRAINED / benchmark / method,
         recipe=preset.recipe(about.size),
         config=config,
-        packed=open_packed(PACKED / about.dataset),
+        packed=open_data(about),
         rows=[*parts[0], *parts[1]],
         device=device,
     )

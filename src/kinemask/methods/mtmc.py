@@ -15,6 +15,7 @@ from torch.nn import functional
 from kinemask.augment.views import ViewConfig, make_view
 from kinemask.encoders import EncoderConfig
 from kinemask.encoders.base import Encoded, Encoder
+from kinemask.encoders.gru import statistics_frozen
 from kinemask.masking.parts import PartMaskConfig, hide, part_mask
 from kinemask.methods.base import Method, StepOutput
 from kinemask.methods.ema import make_teacher, move_teacher
@@ -60,6 +61,8 @@ class MtmcConfig(Section):
         """Why this method cannot run on that input or encoder, or None if it can."""
         if encoder.name != "gru":
             return f"mtmc predicts from features per frame, which {encoder.name!r} does not learn: use gru"
+        if inputs.stream != "joint":  # a hidden joint would show in the bones beside it
+            return f"mtmc hides joints, so its stream must be joint, not {inputs.stream}"
         if inputs.num_frames % self.mask.num_segments:
             segments = self.mask.num_segments
             return f"num_frames {inputs.num_frames} is no multiple of mask.num_segments {segments}"
@@ -112,7 +115,8 @@ class Mtmc(Method):
             clips, config=config.masked_view, num_frames=self.inputs.num_frames, generator=generator
         )
         hidden = part_mask(whole, config=config.mask, layout=self.layout, generator=generator)
-        masked = self._encode(as_input(hide(whole, hidden), config=self.inputs, layout=self.layout))
+        with statistics_frozen(self.encoder):
+            masked = self._encode(as_input(hide(whole, hidden), config=self.inputs, layout=self.layout))
         terms = {
             "contrast": self._contrast(query, key),
             "masked_contrast": self._contrast(masked, key),
@@ -126,9 +130,7 @@ class Mtmc(Method):
         self._keys = key
         with torch.no_grad():
             spread = self.encoder.pool(query, config.pooling).std(dim=0).mean()
-        return StepOutput(
-            loss, {"loss": loss.detach(), **{k: v.detach() for k, v in terms.items()}, "spread": spread}
-        )
+        return StepOutput(loss, {**{name: term.detach() for name, term in terms.items()}, "spread": spread})
 
     def after_optimizer_step(self, step: int) -> None:
         """Move the teacher and enqueue the keys, only once the update is accepted."""
@@ -151,7 +153,9 @@ class Mtmc(Method):
     def _key(self, batch: Batch) -> Float[Tensor, "N D"]:
         encoder, projector = self.teacher
         assert isinstance(encoder, Encoder)
-        return functional.normalize(projector(encoder.pool(encoder(batch), self.config.pooling)), dim=1)
+        with statistics_frozen(encoder):  # they too move by averaging only
+            pooled = encoder.pool(encoder(batch), self.config.pooling)
+        return functional.normalize(projector(pooled), dim=1)
 
     def _contrast(self, encoded: Encoded, key: Float[Tensor, "N D"]) -> Float[Tensor, ""]:
         query = functional.normalize(self.projector(self.encoder.pool(encoded, self.config.pooling)), dim=1)

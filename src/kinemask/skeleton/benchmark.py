@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kinemask.section import Section
-from kinemask.skeleton.packed import PackedClips, PackedError
+from kinemask.skeleton.packed import PACKED, PackedClips, PackedError, open_packed
 from kinemask.storage import whole_folder, writing
 
 BENCHMARKS = Path("data/benchmarks")
@@ -85,6 +85,15 @@ def read_benchmark(folder: Path) -> BenchmarkInfo:
         raise PackedError(f"{folder} is no benchmark, benchmark.json missing: run split") from None
     except ValidationError as error:
         raise PackedError(f"{folder}/benchmark.json is damaged: run split again") from error
+
+
+def open_data(about: BenchmarkInfo) -> PackedClips:
+    """The packed clips the benchmark was made from. Raises PackedError if they have changed since."""
+    packed = open_packed(PACKED / about.dataset)
+    if packed.info.data_sha256 != about.data_sha256:
+        place = PACKED / about.dataset
+        raise PackedError(f"{about.name} was split from other data than lie in {place}: run split")
+    return packed
 
 
 def read_split(folder: Path, part: Part, *, with_labels: bool) -> pd.DataFrame:

@@ -13,7 +13,7 @@ Origin = Literal["first_frame", "every_frame"]
 
 
 def rotation_about(axis: Literal["x", "y", "z"], angle: Float[Tensor, " N"]) -> Float[Tensor, "N 3 3"]:
-    """Right-handed rotation matrices; `angle` in radians. Apply with `rotate`."""
+    """Right-handed rotation matrices; `angle` in radians. Apply with `transform`."""
     cos, sin = torch.cos(angle), torch.sin(angle)
     one, zero = torch.ones_like(angle), torch.zeros_like(angle)
     rows = {

@@ -95,7 +95,7 @@ class View:
         `live` is the run that `start` opened for it and `sent` the steps logged there. Otherwise a new run
         takes the place of all others of this record: MLflow lets nobody change a param or take back a point.
         """
-        with self._store.lock():
+        with _failures(self._store), self._store.lock():
             try:
                 return self._send(record, live, sent)
             except TrackingError:
@@ -109,7 +109,7 @@ class View:
 
         Two machines that start at once may both have made a parent.
         """
-        with self._store.lock():
+        with _failures(self._store), self._store.lock():
             try:
                 self._gather()
             except TrackingError:

@@ -1,4 +1,4 @@
-"""Which pipeline a record belongs to: the params and the commit it ran under."""
+"""Which pipeline records are shown under: the params and the commit in force when they are sent."""
 
 import contextlib
 import hashlib

@@ -1,5 +1,7 @@
 """Sends to MLflow every record on disk that it lacks."""
 
+import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,7 +13,9 @@ from kinemask.tracking.fields import record_hash, record_name
 from kinemask.tracking.pipeline import Pipeline
 from kinemask.tracking.store import TrackingError, find_store
 
+WAIT_SECONDS = 120.0
 MANY = 20  # records that take longer than a moment, so that a bar is shown
+_LATER = "the records are safe, `kinemask track` sends them later"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,20 @@ def track_all(root: Path = Path()) -> TrackSummary:
     view.gather()
     view.add_models(records)
     return TrackSummary(sent=sent, present=len(records) - sent, store=store.shown)
+
+
+def track_bounded(root: Path = Path(), wait_seconds: float = WAIT_SECONDS) -> str:
+    """Send what is missing from a process of its own, and say how that went, in one line.
+
+    Whatever happens there, or if it takes longer than told: this returns, and the records are safe.
+    """
+    command = [sys.executable, "-m", "kinemask.cli", "track", "--root", str(root)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=wait_seconds)
+    except subprocess.TimeoutExpired:
+        return f"MLflow did not take the records within {wait_seconds:g} s; {_LATER}"
+    said = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines() or ["nothing was said"]
+    return f"MLflow: {said[-1]}" + ("" if done.returncode == 0 else f"; {_LATER}")
 
 
 def require_mlflow() -> None:

@@ -1,1 +1,1 @@
-"""Training that knows steps, checkpoints and schedules, but no skeletons."""
+"""Recipes, steps, schedules, checkpoints, and the pretraining of a seed."""

@@ -14,10 +14,10 @@ from kinemask.hardware import HardwareConfig
 from kinemask.methods import METHODS
 from kinemask.seeding import derive_seed
 from kinemask.skeleton.batch import RaggedClips
-from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
+from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
 from kinemask.skeleton.inputs import centre
 from kinemask.skeleton.layout import LAYOUTS, Layout
-from kinemask.skeleton.packed import PACKED, PackedClips, open_packed
+from kinemask.skeleton.packed import PackedClips
 from kinemask.skeleton.resident import load_clips, to_device
 from kinemask.storage import whole_folder, writing
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
@@ -100,7 +100,7 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
     """The pretraining of a method on the training clips of a benchmark, whose labels are not read."""
     about = read_benchmark(BENCHMARKS / benchmark)
     rows = read_split(BENCHMARKS / benchmark, "train", with_labels=False)["row"]
-    packed = open_packed(PACKED / about.dataset)
+    packed = open_data(about)
     recipe = preset.recipe(about.size)
     return Pretraining(
         name=f"pretrain {benchmark} {method}",
