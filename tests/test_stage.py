@@ -12,16 +12,14 @@ def refuse(benchmark, method):
 
 def test_our_own_errors_end_with_their_message_alone(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["stages/pretrain.py", "irds-xsub", "mtmc"])
-    with pytest.raises(SystemExit, match="^ERROR: irds-xsub has no mtmc$"):
+    with pytest.raises(SystemExit, match=r"^ERROR: irds-xsub has no mtmc$"):
         run_stage(refuse)
 
 
 def test_too_few_or_too_many_words_show_the_usage(monkeypatch):
     for words in (["irds-xsub"], ["irds-xsub", "mtmc", "0"]):
         monkeypatch.setattr(sys, "argv", ["stages/pretrain.py", *words])
-        with pytest.raises(
-            SystemExit, match=r"^ERROR: usage: python stages/pretrain.py <benchmark> <method>$"
-        ):
+        with pytest.raises(SystemExit, match=r"usage: python stages/pretrain.* <benchmark> <method>$"):
             run_stage(refuse)
 
 
