@@ -3,7 +3,7 @@
 import torch
 
 from kinemask.evaluation.features import EmbedConfig, open_embedding, save_features
-from kinemask.hardware import HardwareConfig
+from kinemask.hardware import HardwareConfig, require_device
 from kinemask.record import Clock, hash_files, make_record
 from kinemask.section import Section, load_params
 from kinemask.stage import run_stage
@@ -31,6 +31,7 @@ def main(benchmark: str, method: str) -> None:
     clock = Clock()
     params = load_params(Params, READS, method=method)
     torch.set_num_threads(1)
+    require_device(params.hardware.device)
     clock.begin_work()
     work = open_embedding(
         benchmark, method, preset=params.method, config=params.embed, device=params.hardware.device

@@ -2,7 +2,7 @@
 
 import torch
 
-from kinemask.hardware import HardwareConfig
+from kinemask.hardware import HardwareConfig, require_device
 from kinemask.record import Clock, make_record
 from kinemask.section import Section, load_params
 from kinemask.stage import run_stage
@@ -26,6 +26,7 @@ def main(benchmark: str, method: str) -> None:
     clock = Clock()
     params = load_params(Params, READS, method=method)
     torch.set_num_threads(1)
+    require_device(params.hardware.device)
     clock.begin_work()
     work = open_pretraining(benchmark, method, preset=params.method, hardware=params.hardware)
     tracker = Tracker()  # silent

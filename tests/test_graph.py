@@ -128,6 +128,9 @@ def is_pretraining(process):
             "evaluation.knn.ks.0: Input should be a valid int",
         ),
         (lambda p: p["hardware"].update(processes=0), "hardware.processes: Input should be greater than"),
+        (lambda p: p["methods"].update({"my method": p["methods"]["raw"]}), "String should match pattern"),
+        (lambda p: p["evaluation"]["embed"].update(poolings=["maximum"]), "Input should be 'mean', 'last'"),
+        (lambda p: p["methods"]["mtmc"]["small"]["method"].update(temperature=float("inf")), "finite number"),
         (lambda p: p.update(colour="red"), "colour: Extra inputs are not permitted"),
         (
             lambda p: p["benchmarks"]["kinesim-xsub"].update(protocol="xset"),

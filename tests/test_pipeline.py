@@ -104,7 +104,10 @@ def test_our_reading_of_the_params_is_that_of_dvc():
 
 def test_numbers_in_exponent_form_are_numbers(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text("a: 1e-3\nb: 1e3\nc: 1.5E+2\nd: .5\ne: 12\nf: 1_000.5\ng: text\nh: 1e\n")
+    path.write_text(
+        "a: 1e-3\nb: 1e3\nc: 1.5E+2\nd: .5\ne: 12\nf: 1_000.5\ng: text\nh: 1e\ni: 012\nj: yes\nk: true\n"
+        "l: 0x1F\nm: 0o17\nn: -7\no: off\np: null\nq: ~\nr: 1_000\n"
+    )
     assert read_yaml(path) == load_yaml(path)
     assert read_yaml(path)["a"] == 0.001
 

@@ -27,3 +27,12 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["stages/tables.py"])
     with pytest.raises(ZeroDivisionError):
         run_stage(lambda: 1 / 0)
+
+
+def test_an_interrupt_says_how_to_go_on(monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["stages/tables.py"])
+    with pytest.raises(SystemExit, match="goes on from the last checkpoint"):
+        run_stage(interrupted)

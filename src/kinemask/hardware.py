@@ -2,7 +2,12 @@
 
 from pydantic import Field
 
+from kinemask.errors import KinemaskError
 from kinemask.section import Section
+
+
+class DeviceError(KinemaskError):
+    """The device that is asked for is not there; the message says what is."""
 
 
 class HardwareConfig(Section):
@@ -11,3 +16,18 @@ class HardwareConfig(Section):
     device: str = Field(pattern=r"^(cpu|cuda(:\d+)?)$")
     processes: int = Field(ge=1)
     threads: int = Field(ge=1)
+
+
+def require_device(device: str) -> None:
+    """Raises DeviceError if torch cannot compute on `device` here."""
+    import torch  # the stages that need no torch read this module too
+
+    if device == "cpu":
+        return
+    number = int(device.partition(":")[2] or 0)
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if number >= found:
+        raise DeviceError(
+            f"hardware.device is {device}, but torch {torch.__version__} sees {found} CUDA device(s): set "
+            "it to cpu in params.yaml, or install another build of torch (README, GPU)"
+        )

@@ -1,6 +1,7 @@
 """The whole of params.yaml: every section, and the rules between them."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -15,6 +16,9 @@ from kinemask.run import RunConfig
 from kinemask.section import PARAMS_FILE, Section, load_all
 from kinemask.skeleton.benchmark import BenchmarkConfig
 from kinemask.training.recipe import Preset
+
+# Names become folders, words of a command and places in DVC's params.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class EvaluationConfig(Section):
@@ -32,9 +36,9 @@ class Params(Section):
     run: RunConfig
     hardware: HardwareConfig
     download: DownloadConfig
-    datasets: dict[str, DatasetConfig] = Field(min_length=1)
-    benchmarks: dict[str, BenchmarkConfig] = Field(min_length=1)
-    methods: dict[str, Preset] = Field(min_length=1)
+    datasets: dict[Name, DatasetConfig] = Field(min_length=1)
+    benchmarks: dict[Name, BenchmarkConfig] = Field(min_length=1)
+    methods: dict[Name, Preset] = Field(min_length=1)
     evaluation: EvaluationConfig
 
     @model_validator(mode="after")

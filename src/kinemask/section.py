@@ -16,6 +16,7 @@ PARAMS_FILE = Path("params.yaml")
 S = TypeVar("S", bound="Section")
 
 _MERGE = "tag:yaml.org,2002:merge"
+_BOOL, _INT, _FLOAT = (f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float"))
 _YAML12_FLOAT = re.compile(
     r"""^(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+]?[0-9]+)?
     |[-+]?(?:[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)
@@ -33,11 +34,20 @@ class ParamsError(KinemaskError):
 class Section(BaseModel):
     """A frozen part of params.yaml in which every key is known, typed and in range."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the float and duplicate-key rules of YAML 1.2, the reading DVC uses."""
+    """PyYAML's safe loader with numbers, truth values and unique keys of YAML 1.2, the reading DVC uses."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as in PyYAML, which fills it below
+        first: [(tag, pattern) for tag, pattern in rules if tag not in (_BOOL, _INT, _FLOAT)]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node)).replace("_", "")
+        return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         own = [key for key, _ in node.value if key.tag != _MERGE]
@@ -50,7 +60,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _YAML12_FLOAT, list("-+0123456789."))
+_Loader.add_constructor(_INT, _Loader.construct_yaml_int)
+_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    _INT, re.compile("^(?:[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(_FLOAT, _YAML12_FLOAT, list("-+0123456789."))
 
 
 def read_yaml(path: Path = PARAMS_FILE) -> dict[str, Any]:

@@ -20,3 +20,5 @@ def run_stage(main: Callable[..., None]) -> None:
         main(*words)
     except KinemaskError as error:
         sys.exit(f"ERROR: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted: `dvc repro` goes on from the last checkpoint")

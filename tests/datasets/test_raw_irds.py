@@ -75,6 +75,7 @@ def test_foreign_name_is_dropped(tmp_path: Path, name: str) -> None:
         (text(JOINTS) + b"0,0\n", "frame 4: 2 values, expected 75"),
         (b"0," * 74 + b"x\n", "not a number"),
         (b"0," * 74 + b"nan\n", "frame 1: a coordinate is not finite"),
+        (b"0," * 74 + b"1e4\n", "frame 1: a coordinate is not finite or beyond 100 m"),
     ],
 )
 def test_damage_has_its_own_reason(data: bytes, reason: str) -> None:

@@ -78,9 +78,10 @@ ROW = b"0 0 0 1 2 3 4 0 0 0 1 2"
         (_changed(5, b"0 0 0"), "line 5: 3 value(s) for a joint, expected 12"),
         (_changed(5, b"0 x 0" + ROW[5:]), "frame 1: 'x' is not a number"),
         (_changed(5, b"0 \xff 0" + ROW[5:]), r"frame 1: '\\xff' is not a number"),
-        (_changed(33, b"0 nan 0" + ROW[5:]), "frame 2: a coordinate is not finite"),
-        (_changed(33, b"0 0 -inf" + ROW[5:]), "frame 2: a coordinate is not finite"),
-        (_changed(33, b"0 0 1e39" + ROW[5:]), "frame 2: a coordinate is not finite"),
+        (_changed(33, b"0 nan 0" + ROW[5:]), "frame 2: a coordinate is not finite or beyond 100 m"),
+        (_changed(33, b"0 0 -inf" + ROW[5:]), "frame 2: a coordinate is not finite or beyond 100 m"),
+        (_changed(33, b"0 0 1e39" + ROW[5:]), "frame 2: a coordinate is not finite or beyond 100 m"),
+        (_changed(33, b"0 0 -101" + ROW[5:]), "frame 2: a coordinate is not finite or beyond 100 m"),
         (
             skeleton_text([[(FIRST, _joints(0)), (FIRST, _joints(1))]]),
             f"line 56: body {FIRST} appears twice in frame 1",

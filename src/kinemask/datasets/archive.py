@@ -12,7 +12,7 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float32
 
-from kinemask.datasets.reader import DamagedError, DatasetError
+from kinemask.datasets.reader import FARTHEST_METRES, DamagedError, DatasetError, impossible_coordinate
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import Dropped
 
@@ -104,9 +104,9 @@ def read_clips(
 
 
 def frames_of(values: Float32[np.ndarray, " K"], num_joints: int) -> Float32[np.ndarray, "T V C"]:
-    """Coordinates frame by frame, joint by joint, as an array. Raises DamagedError if one is not finite."""
+    """Coordinates frame by frame, joint by joint, as an array. Raises DamagedError for impossible ones."""
     joints = rearrange(values, "(T V C) -> T V C", V=num_joints, C=3)
-    finite = np.isfinite(joints).all(axis=(1, 2))
-    if not finite.all():
-        raise DamagedError(f"frame {int(finite.argmin()) + 1}: a coordinate is not finite")
+    possible = (np.abs(joints) <= FARTHEST_METRES).all(axis=(1, 2))  # NaN is not
+    if not possible.all():
+        raise DamagedError(impossible_coordinate(int(possible.argmin())))
     return joints

@@ -11,7 +11,7 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float32, Int64
 
-from kinemask.datasets.reader import DamagedError
+from kinemask.datasets.reader import FARTHEST_METRES, DamagedError, impossible_coordinate
 
 _BODY_VALUES = 10
 _JOINT_VALUES = 12
@@ -102,9 +102,9 @@ def read_skeleton(data: bytes, *, num_joints: int = 25) -> Recording:
             ) from None
     lines.check_end(num_frames)
     joints = rearrange(_numbers(coordinates, frames, num_joints), "(B V C) -> B V C", V=num_joints, C=3)
-    finite = np.isfinite(joints).all(axis=(1, 2))
-    if not finite.all():
-        raise DamagedError(f"frame {frames[int(finite.argmin())] + 1}: a coordinate is not finite")
+    possible = (np.abs(joints) <= FARTHEST_METRES).all(axis=(1, 2))  # NaN is not
+    if not possible.all():
+        raise DamagedError(impossible_coordinate(frames[int(possible.argmin())]))
     seen_in = np.array(frames, np.int64)
     return Recording(num_frames, {body: Track(seen_in[taken], joints[taken]) for body, taken in rows.items()})
 

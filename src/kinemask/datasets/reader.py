@@ -18,6 +18,10 @@ class DatasetError(KinemaskError):
     """Recordings that cannot be used as they are: the message says which, why and what to do."""
 
 
+# Sensors of rooms see ten metres: a coordinate beyond this, in metres, is damage.
+FARTHEST_METRES = 100.0
+
+
 class DamagedError(ValueError):
     """One recording is damaged: the message is the reason, and the recording becomes a Dropped."""
 
@@ -42,6 +46,11 @@ class RecordedSection(DatasetSection):
     def complete(self) -> bool:
         """Whether all clips are read."""
         return self.one_clip_in == 1
+
+
+def impossible_coordinate(frame: int) -> str:
+    """What to say of a frame, counted from 0, with a coordinate that is no number or no place in a room."""
+    return f"frame {frame + 1}: a coordinate is not finite or beyond {FARTHEST_METRES:g} m"
 
 
 D = TypeVar("D", bound=DatasetSection)

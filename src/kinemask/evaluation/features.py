@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ class EmbedConfig(Section):
 
     crop_share: float = Field(gt=0, le=1)
     batch: int = Field(ge=1)
-    poolings: tuple[str, ...] = Field(min_length=1)
+    poolings: tuple[Literal["mean", "last", "max", "flat"], ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)

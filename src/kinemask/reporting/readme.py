@@ -44,6 +44,8 @@ def update_readme(readme: Path, root: Path, *, check: bool = False) -> list[str]
     With `check` nothing is written. Raises ReportError, with the line, for a block that has no end, and for a
     file or column that does not exist.
     """
+    if not readme.is_file():
+        raise ReportError(f"{readme} is missing: run this from the root of the project")
     lines = readme.read_text(encoding="utf-8").splitlines()
     written: list[str] = []
     stale = []

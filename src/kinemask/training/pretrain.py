@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from kinemask.encoders import build_encoder
 from kinemask.encoders.base import Encoder
@@ -19,7 +19,7 @@ from kinemask.skeleton.inputs import centre
 from kinemask.skeleton.layout import LAYOUTS, Layout
 from kinemask.skeleton.packed import PackedClips
 from kinemask.skeleton.resident import load_clips, to_device
-from kinemask.storage import whole_folder, writing
+from kinemask.storage import whole_folder, write_whole, writing
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
 from kinemask.training.recipe import Preset, Recipe
 from kinemask.training.run_key import code_digest
@@ -129,7 +129,7 @@ def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mappi
     metadata = {"kinemask": json.dumps(about, sort_keys=True)}
     with whole_folder(out) as folder, writing(out):
         for seed, one in trained.items():
-            save_file(one.weights, folder / f"seed-{seed}.safetensors", metadata=metadata)
+            write_whole(folder / f"seed-{seed}.safetensors", save(one.weights, metadata))
 
 
 def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
