@@ -62,4 +62,4 @@ lock: ## write requirements.lock anew from pyproject.toml
 	rm -rf .venv.lock
 
 clean: ## remove results, records, data and checkpoints, keep the environment and MLflow's store
-	rm -rf data results records .checkpoints reports/index.html
+	rm -rf data results records .checkpoints reports/*.*
