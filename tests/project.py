@@ -45,7 +45,9 @@ class Project:
             "PYTHONPATH": str(folder / "src"),
             "OMP_NUM_THREADS": "1",
         }
-        self.environment.pop("MLFLOW_TRACKING_URI", None)
+        # Users' Python leaves __pycache__ beside the sources: no stage may take that for a change.
+        for variable in ("MLFLOW_TRACKING_URI", "PYTHONDONTWRITEBYTECODE"):
+            self.environment.pop(variable, None)
 
     @classmethod
     def copy(cls, folder: Path, edit: Edit = make_tiny) -> "Project":
