@@ -1,12 +1,13 @@
 """A bar with rate and time left, on a terminal as well as in a log file."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Sized)
 
 TERMINAL_INTERVAL_SECONDS = 0.2
 LOG_INTERVAL_SECONDS = 10.0
@@ -31,16 +32,23 @@ def progress(
 
 def byte_progress(chunks: Iterable[bytes], *, name: str, total: int | None, done: int = 0) -> Iterator[bytes]:
     """The chunks again, with a bar that counts bytes. `done` are bytes that an earlier run had received."""
+    return group_progress(chunks, name=name, unit="B", total=total, done=done, scale=True)
+
+
+def group_progress(
+    groups: Iterable[S], *, name: str, unit: str, total: int | None, done: int = 0, scale: bool = False
+) -> Iterator[S]:
+    """The groups again, with a bar that counts what is in them; `scale` shows thousands as k."""
     interval = TERMINAL_INTERVAL_SECONDS if sys.stderr.isatty() else LOG_INTERVAL_SECONDS
     with tqdm(
         desc=name,
-        unit="B",
-        unit_scale=True,
+        unit=unit,
+        unit_scale=scale,
         total=total,
         initial=done,
         mininterval=interval,
         maxinterval=interval,
     ) as bar:
-        for chunk in chunks:
-            yield chunk
-            bar.update(len(chunk))
+        for group in groups:
+            yield group
+            bar.update(len(group))

@@ -33,9 +33,14 @@ def writing(place: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {place}: {error.strerror or error}; {cure}") from error
 
 
+def partial_folder(folder: Path) -> Path:
+    """Where `folder` is filled before it is placed."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
 def start_folder(folder: Path) -> Path:
     """An empty folder beside `folder`, to be filled and placed. What an interrupted run left is removed."""
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = partial_folder(folder)
     with writing(folder):
         if partial.exists():
             shutil.rmtree(partial)

@@ -19,6 +19,7 @@ def write_tiny_benchmark(folder: Path, seed: int = 0) -> np.ndarray:
             "name": [f"clip{number}" for number in range(len(labels))],
             "label": labels,
             "subject": np.arange(len(labels)) % 9,
+            "leaked": False,
         }
     )
     clips[:NUM_TRAIN].to_parquet(folder / "train.parquet", index=False)
@@ -31,6 +32,7 @@ def write_tiny_benchmark(folder: Path, seed: int = 0) -> np.ndarray:
         class_names=("wave", "clap", "kick"),
         num_train=NUM_TRAIN,
         num_test=NUM_TEST,
+        num_leaked=0,
         data_sha256="0" * 64,
         complete=True,
     )

@@ -8,7 +8,8 @@ import numpy as np
 import psutil
 import pytest
 
-from kinemask.evaluation.fit_pool import FitFailed, run_fits
+from kinemask.evaluation.fit_pool import run_fits
+from kinemask.workers import WorkerKilled
 
 
 def squared_slowly_first(number: int) -> int:
@@ -63,7 +64,7 @@ def test_an_error_of_a_fit_is_raised_as_it_is():
 
 def test_a_killed_process_is_told_in_one_line():
     with pytest.raises(
-        FitFailed, match=r"^killed fits: a process was killed.*hardware.processes.*run again$"
+        WorkerKilled, match=r"^killed fits: a process was killed.*hardware.processes.*run again$"
     ):
         run_fits(killed, [5], processes=1, threads=1, name="killed fits")
 

@@ -173,7 +173,8 @@ def test_misfits_are_named():
     assert "no multiple of mask.num_segments 4" in config.misfit(odd, GRU)
     assert config.misfit(INPUTS, GRU) is None
     everything = config.model_copy(update={"mask": config.mask.model_copy(update={"num_parts": 5})})
-    assert "leaves no part visible: at most 4" in everything.misfit(INPUTS, GRU)
+    assert "leaves no part of kinect25 visible: at most 4" in everything.misfit_body(KINECT25)
+    assert config.misfit_body(KINECT25) is None
     assert "stream must be joint" in config.misfit(INPUTS.model_copy(update={"stream": "bone"}), GRU)
 
 

@@ -1,5 +1,6 @@
 """A benchmark's split: the rule's clips, on the right side, labels only for those who ask."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,11 @@ def _nobody_tests(clips: pd.DataFrame) -> pd.Series:
 
 @pytest.fixture
 def packed(tmp_path: Path) -> PackedClips:
-    joints, present = np.ones((2, 1, 25, 3), np.float32), np.ones((2, 1), np.bool_)
+    present = np.ones((2, 1), np.bool_)
     with PackedWriter(tmp_path / "packed", KINECT25, 1) as writer:
         for number, (subject, label) in enumerate([(1, 0), (2, 1), (3, 0), (1, 1)]):
-            writer.add(Clip(f"clip{number}", label, subject, joints, present, ""))
+            joints = np.full((2, 1, 25, 3), 1 + number, np.float32)
+            writer.add(Clip(f"clip{number}", label, subject, joints, present))
         writer.finish(
             name="tiny",
             class_names=("sit", "stand"),
@@ -51,16 +53,65 @@ def test_split_has_the_clips_the_rule_says(tmp_path: Path, packed: PackedClips) 
     test = read_split(tmp_path / "b", "test", with_labels=True)
     assert train.to_dict("list") == {
         "row": [0, 3], "name": ["clip0", "clip3"], "label": [0, 1], "subject": [1, 1],
+        "leaked": [False, False],
     }  # fmt: skip
-    assert test.to_dict("list") == {"row": [1], "name": ["clip1"], "label": [1], "subject": [2]}
-    assert (info.num_train, info.num_test) == (2, 1)
+    assert test.to_dict("list") == {
+        "row": [1], "name": ["clip1"], "label": [1], "subject": [2], "leaked": [False],
+    }  # fmt: skip
+    assert (info.num_train, info.num_test, info.num_leaked) == (2, 1, 0)
+    assert (tmp_path / "b/leaks.csv").read_text() == "group,part,name,label\n"
     assert info.data_sha256 == packed.info.data_sha256
     assert read_benchmark(tmp_path / "b") == info
 
 
 def test_who_does_not_ask_for_labels_gets_none(tmp_path: Path, packed: PackedClips) -> None:
     write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)
-    assert list(read_split(tmp_path / "b", "train", with_labels=False)) == ["row", "name", "subject"]
+    assert list(read_split(tmp_path / "b", "train", with_labels=False)) == [
+        "row",
+        "name",
+        "subject",
+        "leaked",
+    ]
+
+
+def test_clips_on_both_sides_are_marked_in_both_parts_and_listed(tmp_path: Path, packed: PackedClips) -> None:
+    leaks = {"xsub": (("clip2", "clip1", "clip3"),), "all": ()}  # clip2 is in no part
+    packed = replace(packed, info=packed.info.model_copy(update={"leaks": leaks}))
+    info = write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)
+    train = read_split(tmp_path / "b", "train", with_labels=False)
+    test = read_split(tmp_path / "b", "test", with_labels=False)
+    assert train["leaked"].tolist() == [False, True]
+    assert test["leaked"].tolist() == [True]
+    assert info.num_leaked == 1
+    assert (tmp_path / "b/leaks.csv").read_text() == (
+        "group,part,name,label\n1,train,clip3,1\n1,test,clip1,1\n"
+    )
+
+
+def test_no_test_clip_that_is_not_leaked_has_the_content_of_a_training_clip(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    present = np.ones((2, 1), np.bool_)
+    with PackedWriter(tmp_path / "packed", KINECT25, 1) as writer:
+        for number, content in enumerate(rng.integers(0, 60, 90)):
+            joints = np.full((2, 1, 25, 3), 1 + content, np.float32)
+            writer.add(Clip(f"clip{number:02}", 0, 1 + int(rng.integers(3)), joints, present))
+        writer.finish(
+            name="tiny", class_names=("sit",), protocols={"xsub": _by_subject}, mirror_keeps_label=True
+        )
+    packed = open_packed(tmp_path / "packed")
+    write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)
+    content = packed.joints[packed.clips["offset"], 0, 0, 0]
+    train = read_split(tmp_path / "b", "train", with_labels=False)
+    test = read_split(tmp_path / "b", "test", with_labels=False)
+    assert test["leaked"].tolist() == np.isin(content[test["row"]], content[train["row"]]).tolist()
+    assert train["leaked"].tolist() == np.isin(content[train["row"]], content[test["row"]]).tolist()
+    assert 0 < test["leaked"].sum() < len(test)
+
+
+def test_leaks_of_another_protocol_are_not_those_of_this_one(tmp_path: Path, packed: PackedClips) -> None:
+    packed = replace(packed, info=packed.info.model_copy(update={"leaks": {"all": (("clip0", "clip1"),)}}))
+    info = write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)
+    assert info.num_leaked == 0
 
 
 def test_unknown_protocol_lists_those_that_exist(tmp_path: Path, packed: PackedClips) -> None:

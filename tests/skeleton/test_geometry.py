@@ -90,8 +90,3 @@ def test_streams_keep_absent_persons_at_zero(batch, stream):
     result = as_input(batch, config=inputs, layout=KINECT25)
     assert (result.joints[~batch.present] == 0).all()
     assert result.joints.abs().sum() > 0
-
-
-def test_unknown_origin_joint_lists_those_that_exist():
-    with pytest.raises(ValueError, match="known are head"):
-        InputConfig(stream="joint", num_frames=8, origin="first_frame", origin_joint="tail")

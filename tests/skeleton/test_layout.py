@@ -1,6 +1,12 @@
-import pytest
+import json
+from dataclasses import asdict, replace
 
-from kinemask.skeleton.layout import KINECT25, LAYOUTS
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from kinemask.skeleton.body import BodyConfig
+from kinemask.skeleton.inputs import InputConfig
+from kinemask.skeleton.layout import KINECT25, LAYOUTS, Layout
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
@@ -43,3 +49,74 @@ def test_unknown_joint_or_part_lists_those_that_exist():
         KINECT25.index("tail")
     with pytest.raises(KeyError, match="no part 'wing'; it has trunk, left_arm"):
         KINECT25.part("wing")
+
+
+THREE = Layout("three", ("hip", "left", "right"), (0, 0, 0), {"low": (0,), "high": (1, 2)}, (0, 2, 1))
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS.values(), THREE], ids=lambda layout: layout.name)
+def test_a_layout_comes_back_whole_from_json(layout):
+    stored = json.dumps(asdict(layout))
+    assert TypeAdapter(Layout).validate_json(stored, strict=True) == layout
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"joints": ("hip", "hip", "right")}, "three lists twice hip"),
+        ({"parents": (0, 0)}, "3, 2 and 3 joints, parents and mirrored"),
+        ({"parents": (0, 0, 3)}, r"joints 0 to 2, found \[0, 1, 2, 3\]"),
+        ({"parents": (0, 1, 0)}, r"has 2 roots \(hip, left\)"),
+        ({"parents": (1, 2, 0)}, "has 0 roots"),
+        ({"parents": (0, 2, 1)}, "has a circle of parents at left, right"),
+        ({"parts": {"low": (0,)}}, "puts into no part left, right"),
+        ({"parts": {"low": (0, 1), "high": (1, 2)}}, "puts twice into parts left"),
+        ({"mirrored": (1, 2, 0)}, "mirrors to another joint than back"),
+    ],
+)
+def test_what_is_no_body_is_refused(change, said):
+    with pytest.raises(ValueError, match=said):
+        replace(THREE, **change)
+    with pytest.raises(ValidationError, match=said):
+        TypeAdapter(Layout).validate_json(json.dumps(asdict(THREE) | change))
+
+
+BODY = {
+    "name": "three",
+    "joints": ["hip", "left", "right"],
+    "parents": {"left": "hip", "right": "hip"},
+    "parts": {"high": ["right", "left"], "low": ["hip"]},
+    "mirrored": [["left", "right"]],
+}
+
+
+def test_a_body_of_params_is_a_layout_whose_parts_have_the_order_of_the_joints():
+    layout = BodyConfig.model_validate_json(json.dumps(BODY)).layout()
+    assert layout == THREE
+    assert list(layout.parts) == ["low", "high"]  # DVC does not see the order of keys: it must change nothing
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parents": {"left": "hip", "right": "hop"}}, "parents names hop, which joints does not list"),
+        ({"parents": {"left": "hip"}}, "2 joints without a parent: hip, right; expected one, the root"),
+        ({"parents": {"left": "right", "right": "left", "hip": "left"}}, "0 joints without a parent"),
+        ({"parents": {"left": "right", "right": "left"}}, "circle of parents at left, right"),
+        ({"parts": {"low": ["hip"], "high": ["left", "tail"]}}, "parts.high names tail"),
+        ({"parts": {"low": ["hip"], "high": ["left"]}}, "puts into no part right"),
+        ({"mirrored": [["left", "rihgt"]]}, "mirrored names rihgt"),
+        ({"mirrored": [["left", "right"], ["left", "hip"]]}, "mirrored names left more than once"),
+        ({"joints": ["hip", "left", "right", "left"]}, "lists twice left"),
+    ],
+)
+def test_a_wrong_body_is_refused_by_the_names_of_its_joints(change, said):
+    with pytest.raises(ValidationError, match=said):
+        BodyConfig.model_validate_json(json.dumps(BODY | change))
+
+
+def test_inputs_fit_the_bodies_that_have_their_joint():
+    inputs = InputConfig(stream="joint", num_frames=8, origin="first_frame", origin_joint="spine_mid")
+    assert inputs.misfit(KINECT25) is None
+    expected = "inputs.origin_joint 'spine_mid' is no joint of three, which has hip, left, right"
+    assert inputs.misfit(THREE) == expected

@@ -15,6 +15,8 @@ from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import DatasetInfo, Dropped, PackedError, PackedWriter, open_packed
 
+LEFT_OUT = Dropped("e", "on the list", damaged=False)
+
 
 def _clip(
     name: str, *, seed: int = 0, num_frames: int = 4, persons: int = 2, label: int = 0, subject: int = 1
@@ -23,14 +25,14 @@ def _clip(
     present = np.ones((num_frames, persons), np.bool_)
     present[:, 1:] = False
     joints[~present] = 0
-    return Clip(name, label, subject, joints, present, "0" * 64)
+    return Clip(name, label, subject, joints, present)
 
 
 def _odd(clips: pd.DataFrame) -> pd.Series:
     return clips["subject"].map(lambda subject: "train" if subject % 2 else "test")
 
 
-def _write(folder: Path, clips: Sequence[Clip], **changes: object) -> DatasetInfo:
+def _write(folder: Path, clips: Sequence[Clip | Dropped], **changes: object) -> DatasetInfo:
     finish = {
         "name": "tiny",
         "class_names": ("sit", "stand"),
@@ -60,10 +62,11 @@ def test_clips_come_out_as_they_went_in(tmp_path: Path) -> None:
 
 def test_info_counts_clips_frames_parts_and_what_was_dropped(tmp_path: Path) -> None:
     clips = [_clip("a", subject=1), _clip("b", subject=2), _clip("c", subject=3)]
-    info = _write(tmp_path / "tiny", clips, dropped=[Dropped("d", "empty")], complete=False)
+    info = _write(tmp_path / "tiny", [*clips, Dropped("d", "empty")], left_out=[LEFT_OUT], complete=False)
     assert (info.num_clips, info.num_frames, info.persons) == (3, 12, 2)
     assert info.counts == {"xsub": {"train": 2, "test": 1}}
-    assert info.dropped == (Dropped("d", "empty"),)
+    assert info.dropped == (LEFT_OUT, Dropped("d", "empty"))
+    assert info.layout == KINECT25
     assert not info.complete
     assert open_packed(tmp_path / "tiny").info == info
 
@@ -91,6 +94,54 @@ def test_same_data_have_the_same_bytes_and_hash_and_other_data_another(tmp_path:
     for name in ("joints.npy", "present.npy", "clips.parquet", "dataset.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "same" / name).read_bytes()
     assert len({one.data_sha256, other.data_sha256, relabelled.data_sha256}) == 3
+
+
+def test_recording_of_several_clips_is_added_at_once(tmp_path: Path) -> None:
+    with PackedWriter(tmp_path / "tiny", KINECT25, 2) as writer:
+        writer.add(_clip("a", num_frames=3), Dropped("b", "empty"), _clip("c", num_frames=5))
+        writer.add(Dropped("d", "empty"))
+        assert (writer.num_recordings, writer.num_clips, writer.num_frames) == (2, 2, 8)
+        assert writer.names == {"a", "c"}
+        assert writer.dropped == [Dropped("b", "empty"), Dropped("d", "empty")]
+        assert writer.table({})["offset"].tolist() == [0, 3]
+        with pytest.raises(PackedError, match="two clips are named e"):
+            writer.add(_clip("e"), _clip("e"))
+
+
+def test_content_hash_tells_content_and_not_names() -> None:
+    clip = _clip("a")
+    assert _clip("b").content_sha256 == clip.content_sha256
+    assert _clip("a", num_frames=5).content_sha256 != clip.content_sha256
+    one_person = Clip("a", 0, 1, clip.joints[:, :1], clip.present[:, :1])
+    assert one_person.content_sha256 != clip.content_sha256
+    moved = clip.joints.copy()
+    moved[0, 0, 0, 0] += 1
+    assert Clip("a", 0, 1, moved, clip.present).content_sha256 != clip.content_sha256
+
+
+def test_content_hash_tells_who_is_where_though_the_joints_are_the_same() -> None:
+    joints = np.ones((4, 1, 25, 3), np.float32)
+    four_frames = Clip("a", 0, 1, joints, np.ones((4, 1), np.bool_))
+    two_persons = Clip("a", 0, 1, joints.reshape(2, 2, 25, 3), np.ones((2, 2), np.bool_))
+    assert four_frames.content_sha256 != two_persons.content_sha256
+    gap = np.ones((4, 1), np.bool_)
+    gap[1] = False
+    early = Clip("a", 0, 1, joints * gap[..., None, None], gap)
+    late = Clip("a", 0, 1, early.joints[::-1], gap[::-1])
+    assert early.content_sha256 != late.content_sha256
+
+
+def test_traits_of_all_clips_must_be_the_same_ones(tmp_path: Path) -> None:
+    clip = _clip("b")
+    clip.traits.update(group="healthy")
+    with pytest.raises(PackedError, match="b: its traits group are not those of the others"):
+        _write(tmp_path / "tiny", [_clip("a"), clip])
+
+
+def test_leaks_are_in_the_info(tmp_path: Path) -> None:
+    clips = [_clip("a", subject=1), _clip("b", subject=2), _clip("c", seed=1, subject=2)]
+    assert _write(tmp_path / "tiny", clips).leaks == {"xsub": (("a", "b"),)}
+    assert open_packed(tmp_path / "tiny").info.leaks == {"xsub": (("a", "b"),)}
 
 
 def test_duplicate_name_is_refused_by_name(tmp_path: Path) -> None:
@@ -181,7 +232,7 @@ def test_memory_does_not_grow_with_the_clips(tmp_path: Path) -> None:
     tracemalloc.start()
     with PackedWriter(tmp_path / "tiny", KINECT25, 2) as writer:
         for number in range(60):
-            writer.add(Clip(str(number), 0, 1, clip.joints, clip.present, ""))
+            writer.add(Clip(str(number), 0, 1, clip.joints, clip.present))
         peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * clip.joints.nbytes  # 36 MB were written
@@ -200,7 +251,7 @@ def test_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
         joints, present = np.ones((100, 1, 25, 3), np.float32), np.ones((100, 1), np.bool_)
         try:
             with PackedWriter(Path({str(tmp_path)!r}, "tiny"), KINECT25, 1) as writer:
-                writer.add(Clip("a", 0, 1, joints, present, ""))
+                writer.add(Clip("a", 0, 1, joints, present))
         except StorageError as error:
             print(error)
     """

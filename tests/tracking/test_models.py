@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def save_encoder(root: Path, config: EncoderConfig = GRU, seed: int = 0, inputs:
     torch.manual_seed(seed)
     encoder = build_encoder(config, num_persons=2, num_joints=25, num_frames=inputs.num_frames).eval()
     sections = {"encoder": config.model_dump(mode="json"), "inputs": inputs.model_dump(mode="json")}
-    about = sections | {"layout": LAYOUT.name, "persons": 2}
+    about = sections | {"layout": asdict(LAYOUT), "persons": 2}
     path = root / f"results/pretrain/sim-xsub/mtmc/seed-{seed}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(encoder.state_dict(), path, metadata={"kinemask": json.dumps(about)})

@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from kinemask.run_key import run_key
 from kinemask.storage import write_whole
 from kinemask.training.checkpoint import (
     CheckpointError,
@@ -18,7 +19,6 @@ from kinemask.training.checkpoint import (
     TrainingState,
     open_checkpoints,
 )
-from kinemask.training.run_key import run_key
 from tests.training.conftest import ADAMW, SGD, Toy, same, toy_trainer
 
 PARTS = {"params": '{"lr": 0.1}', "seed": "0"}

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import TypeAdapter
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -12,7 +13,7 @@ from kinemask.section import Section, load_params, read_yaml
 from kinemask.seeding import derive_seed
 from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
 from kinemask.skeleton.clip import Clip
-from kinemask.skeleton.layout import KINECT25
+from kinemask.skeleton.layout import KINECT25, Layout
 from kinemask.skeleton.packed import PackedWriter, open_packed
 from kinemask.training.pretrain import new_encoder, open_pretraining, save_encoders
 from kinemask.training.recipe import Preset, Recipe
@@ -46,7 +47,6 @@ def write_data(folder, test_offset=0.0):
                 subject=number,
                 joints=joints.astype(np.float32),
                 present=np.ones((20, 1), bool),
-                source_sha256="0" * 64,
             )
             writer.add(clip)
         writer.finish(
@@ -118,7 +118,7 @@ def test_a_saved_encoder_says_what_it_is_and_can_be_built_from_that(tmp_path, mo
     path = tmp_path / "results/pretrain/toy-odd/mtmc/seed-0.safetensors"
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["kinemask"])
-    assert about["layout"] == "kinect25"
+    assert TypeAdapter(Layout).validate_python(about["layout"]) == KINECT25
     assert about["persons"] == 1
     encoder = new_encoder(work.recipe, layout=KINECT25, num_persons=about["persons"])
     encoder.load_state_dict(load_file(path), strict=True)

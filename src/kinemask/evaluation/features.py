@@ -21,7 +21,7 @@ from kinemask.section import Section
 from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
 from kinemask.skeleton.inputs import InputConfig, as_input
-from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import PackedClips
 from kinemask.skeleton.resident import to_device
 from kinemask.storage import whole_folder, writing
@@ -58,7 +58,7 @@ class Embedding:
 
     def run(self, seed: int, log: Log) -> Features:
         """Features by pooling. Raises EncoderError if the weights do not fit exactly. Nothing is logged."""
-        layout = LAYOUTS[self.packed.info.layout]
+        layout = self.packed.info.layout
         encoder = new_encoder(self.recipe, layout=layout, num_persons=self.packed.info.persons)
         path = self.weights / f"seed-{seed}.safetensors"
         try:

@@ -1,26 +1,16 @@
 """Independent fits side by side, one process each, with a bar."""
 
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
 from typing import TypeVar
 
-from kinemask.errors import KinemaskError
 from kinemask.progress import progress
+from kinemask.workers import start_workers
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-# Read by the libraries behind NumPy, SciPy and scikit-learn when they are loaded.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
-
-class FitFailed(KinemaskError):
-    """A process died without a word: the message says what to try."""
+_CURE = "lower hardware.processes in params.yaml and run again"
 
 
 def run_fits(
@@ -29,50 +19,12 @@ def run_fits(
     """`task(item)` for every item, in fresh processes of `threads` threads; results in the order of `items`.
 
     Even one process is a fresh one, so the results do not depend on `processes`. The first error of a task is
-    raised here and stops the rest. Raises FitFailed if a process is killed. `task` is a function of a module.
+    raised here and stops the rest. Raises WorkerKilled if a process is killed. `task` is a function of a
+    module.
     """
-    context = multiprocessing.get_context("spawn")  # safe beside the threads of the caller
-    workers = max(1, min(processes, len(items)))
-    with (
-        _threads(threads),
-        ProcessPoolExecutor(workers, mp_context=context, initializer=_die_with_parent) as executor,
-    ):
-        futures = [executor.submit(task, item) for item in items]
-        try:
-            for future in progress(as_completed(futures), name=name, unit="fit", total=len(items)):
-                future.result()
-        except BrokenProcessPool as error:
-            raise FitFailed(
-                f"{name}: a process was killed, often for want of memory: "
-                "lower hardware.processes in params.yaml and run again"
-            ) from error
-        finally:
-            executor.shutdown(cancel_futures=True)
-    return [future.result() for future in futures]
-
-
-@contextmanager
-def _threads(threads: int) -> Iterator[None]:
-    """The environment that processes started inside the block inherit."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _die_with_parent() -> None:
-    """End this process when its parent is gone, kill -9 included, which leaves no chance to tell."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        assert parent is not None
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    num = max(1, min(processes, len(items)))
+    with start_workers(num, threads=threads, name=name, cure=_CURE) as submit:
+        futures = [submit(task, item) for item in items]
+        for future in progress(as_completed(futures), name=name, unit="fit", total=len(items)):
+            future.result()
+        return [future.result() for future in futures]

@@ -25,7 +25,7 @@ from kinemask.objectives.reconstruction import masked_error
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch, RaggedClips
 from kinemask.skeleton.inputs import InputConfig, as_input
-from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.streams import motion
 
 TINY_SQUARE = 1e-12  # a square micrometre: a body that does not move at all is not divided by zero
@@ -61,14 +61,19 @@ class MtmcConfig(Section):
         """Why this method cannot run on that input or encoder, or None if it can."""
         if encoder.name != "gru":
             return f"mtmc predicts from features per frame, which {encoder.name!r} does not learn: use gru"
-        most = max(len(layout.parts) for layout in LAYOUTS.values()) - 1
-        if self.mask.num_parts > most:
-            return f"mask.num_parts {self.mask.num_parts} leaves no part visible: at most {most}"
         if inputs.stream != "joint":  # a hidden joint would show in the bones beside it
             return f"mtmc hides joints, so its stream must be joint, not {inputs.stream}"
         if inputs.num_frames % self.mask.num_segments:
             segments = self.mask.num_segments
             return f"num_frames {inputs.num_frames} is no multiple of mask.num_segments {segments}"
+        return None
+
+    def misfit_body(self, layout: Layout) -> str | None:
+        """Why this method cannot run on that body, or None if it can."""
+        most = len(layout.parts) - 1
+        if self.mask.num_parts > most:
+            asked = f"mask.num_parts {self.mask.num_parts}"
+            return f"{asked} leaves no part of {layout.name} visible: at most {most}"
         return None
 
 

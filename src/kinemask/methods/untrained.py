@@ -10,6 +10,7 @@ from kinemask.methods.base import Method, StepOutput
 from kinemask.section import Section
 from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.inputs import InputConfig
+from kinemask.skeleton.layout import Layout
 
 
 class UntrainedConfig(Section):
@@ -19,6 +20,10 @@ class UntrainedConfig(Section):
 
     def misfit(self, inputs: InputConfig, encoder: EncoderConfig) -> str | None:
         """Every input and encoder will do."""
+        return None
+
+    def misfit_body(self, layout: Layout) -> str | None:
+        """Every body will do."""
         return None
 
 

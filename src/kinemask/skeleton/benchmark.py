@@ -1,5 +1,6 @@
 """A benchmark is a dataset with a protocol and a size: which clips train, and which test."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,7 @@ class BenchmarkInfo(BaseModel):
     class_names: tuple[str, ...]
     num_train: int
     num_test: int
+    num_leaked: int  # test clips whose content stands in the training part as well
     data_sha256: str
     complete: bool  # False if the dataset is a slice or clips were dropped
 
@@ -42,9 +44,11 @@ class BenchmarkInfo(BaseModel):
 def write_benchmark(
     folder: Path, *, name: str, config: BenchmarkConfig, packed: PackedClips
 ) -> BenchmarkInfo:
-    """Write train.parquet, test.parquet and benchmark.json. Raises PackedError if there is no such protocol.
+    """Write train.parquet, test.parquet, leaks.csv and benchmark.json.
 
-    The two tables have the columns row (the row number in clips.parquet), name, label and subject.
+    The two tables have the columns row (the row number in clips.parquet), name, label, subject and leaked
+    (True: the same content stands on the other side as well); leaks.csv lists those clips for people to read.
+    Raises PackedError if there is no such protocol, or nothing to train or to test on.
     """
     if config.protocol not in packed.info.protocols:
         known = ", ".join(packed.info.protocols)
@@ -54,6 +58,8 @@ def write_benchmark(
         )
     table = packed.clips[["name", "label", "subject"]].copy()
     table.insert(0, "row", range(len(table)))
+    group_of = _content_groups(packed.info.leaks.get(config.protocol, ()))
+    table["leaked"] = table["name"].isin(list(group_of))
     part = packed.clips[config.protocol]
     train, test = table[part == "train"], table[part == "test"]
     if train.empty or test.empty:
@@ -67,12 +73,14 @@ def write_benchmark(
         class_names=packed.info.class_names,
         num_train=len(train),
         num_test=len(test),
+        num_leaked=int(test["leaked"].sum()),
         data_sha256=packed.info.data_sha256,
         complete=packed.info.complete,
     )
     with whole_folder(folder) as partial, writing(folder):
         train.to_parquet(partial / "train.parquet", index=False)
         test.to_parquet(partial / "test.parquet", index=False)
+        _leaks(train, test, group_of).to_csv(partial / "leaks.csv", index=False, lineterminator="\n")
         (partial / "benchmark.json").write_text(info.model_dump_json(indent=1) + "\n")
     return info
 
@@ -97,9 +105,22 @@ def open_data(about: BenchmarkInfo) -> PackedClips:
 
 
 def read_split(folder: Path, part: Part, *, with_labels: bool) -> pd.DataFrame:
-    """The clips of one part: row, name, subject, and label only if asked for, so that nobody peeps at it."""
-    columns = ["row", "name", "label", "subject"] if with_labels else ["row", "name", "subject"]
+    """The clips of one part: row, name, subject, leaked, and label only if asked for: nobody peeps at it."""
+    columns = ["row", "name", *(["label"] if with_labels else []), "subject", "leaked"]
     try:
         return pd.read_parquet(folder / f"{part}.parquet", columns=columns)
     except (OSError, ValueError) as error:
         raise PackedError(f"{folder}/{part}.parquet is missing or damaged: run split again") from error
+
+
+def _content_groups(groups: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Name of a clip -> number of its content, from 1 on."""
+    return {name: number for number, names in enumerate(groups, 1) for name in names}
+
+
+def _leaks(train: pd.DataFrame, test: pd.DataFrame, group_of: Mapping[str, int]) -> pd.DataFrame:
+    """The leaked clips of both parts, those of one content together; without any, a header alone."""
+    both = pd.concat([train.assign(part="train"), test.assign(part="test")])
+    leaked = both[both["leaked"]]
+    leaked = leaked.assign(group=leaked["name"].map(group_of).astype("int64"))
+    return leaked[["group", "part", "name", "label"]].sort_values("group", kind="stable")

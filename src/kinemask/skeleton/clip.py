@@ -1,6 +1,8 @@
 """One recording as read, before it becomes part of a packed dataset."""
 
+import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -15,9 +17,22 @@ class Clip:
     subject: int
     joints: Float32[np.ndarray, "T M V C"]
     present: Bool[np.ndarray, "T M"]
-    source_sha256: str
     camera: int = 1
     setup: int = 1
     replication: int = 1
     traits: dict[str, str] = field(default_factory=dict)  # what a protocol of this dataset needs beyond these
     cleaned: dict[str, int] = field(default_factory=dict)  # what cleaning took out: kind -> how many
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """What the clip shows, whatever it is called: over its shape, who is present and their joints."""
+        return content_sha256(self.joints, self.present)
+
+
+def content_sha256(joints: Float32[np.ndarray, "T M V C"], present: Bool[np.ndarray, "T M"]) -> str:
+    """The hash behind `Clip.content_sha256`, for arrays that are on disk."""
+    digest = hashlib.sha256(repr(joints.shape).encode())
+    digest.update(np.ascontiguousarray(present).data)
+    # Joints of absent persons are zero, which `present` has said.
+    digest.update(np.ascontiguousarray(joints[present], dtype="<f4").data)
+    return digest.hexdigest()

@@ -1,11 +1,11 @@
 """What an encoder is fed: which stream, how many frames, and where the origin lies."""
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch, RaggedClips
 from kinemask.skeleton.geometry import Origin, move_origin
-from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.streams import Stream, to_stream
 
 
@@ -15,15 +15,16 @@ class InputConfig(Section):
     stream: Stream
     num_frames: int = Field(ge=2)
     origin: Origin
-    origin_joint: str
+    origin_joint: str  # bodies differ: `misfit` tells whether one has it
 
-    @field_validator("origin_joint")
-    @classmethod
-    def _known(cls, joint: str) -> str:
-        known = sorted({name for layout in LAYOUTS.values() for name in layout.joints})
-        if joint not in known:
-            raise ValueError(f"no body has this joint; known are {', '.join(known)}")
-        return joint
+    def misfit(self, layout: Layout) -> str | None:
+        """Why this body cannot be fed, or None if it can."""
+        if self.origin_joint in layout.joints:
+            return None
+        return (
+            f"inputs.origin_joint {self.origin_joint!r} is no joint of {layout.name}, "
+            f"which has {', '.join(layout.joints)}"
+        )
 
 
 def centre(clips: RaggedClips, *, config: InputConfig, layout: Layout) -> RaggedClips:

@@ -1,18 +1,58 @@
 """Bodies: which joints there are, how they hang together, which part each is in. The only joint numbers."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A skeleton tree. `parents[j]` is the parent of joint j (the root is its own); `parts` partition it."""
+    """A skeleton tree. `parents[j]` is the parent of joint j (the root is its own); `parts` partition it.
+
+    Raises ValueError that names the joints if it is no tree, or if parts or sides do not fit the joints.
+    """
 
     name: str
     joints: tuple[str, ...]
     parents: tuple[int, ...]
     parts: dict[str, tuple[int, ...]]
     mirrored: tuple[int, ...]  # for each joint, the one on the other side of the body
+
+    def __post_init__(self) -> None:
+        numbers = range(len(self.joints))
+        self._refuse("lists twice", repeated(self.joints))
+        if not self.joints or not len(self.joints) == len(self.parents) == len(self.mirrored):
+            found = f"{len(self.joints)}, {len(self.parents)} and {len(self.mirrored)}"
+            raise ValueError(f"{self.name}: {found} joints, parents and mirrored, expected equally many")
+        used = (*self.parents, *self.mirrored, *(joint for part in self.parts.values() for joint in part))
+        if not set(used) <= set(numbers):
+            raise ValueError(f"{self.name} has joints 0 to {len(self.joints) - 1}, found {sorted(set(used))}")
+        roots = [self.joints[joint] for joint in numbers if self.parents[joint] == joint]
+        if len(roots) != 1:
+            raise ValueError(f"{self.name} has {len(roots)} roots ({', '.join(roots)}), expected one")
+        self._refuse("has a circle of parents at", [self.joints[joint] for joint in self._lost()])
+        parted = Counter(joint for part in self.parts.values() for joint in part)
+        self._refuse("puts into no part", [self.joints[joint] for joint in numbers if not parted[joint]])
+        self._refuse("puts twice into parts", [self.joints[joint] for joint in numbers if parted[joint] > 1])
+        odd = [self.joints[joint] for joint in numbers if self.mirrored[self.mirrored[joint]] != joint]
+        self._refuse("mirrors to another joint than back", odd)
+
+    def _refuse(self, what: str, joints: Iterable[str]) -> None:
+        listed = ", ".join(joints)
+        if listed:
+            raise ValueError(f"{self.name} {what} {listed}")
+
+    def _lost(self) -> list[int]:
+        """The joints from which the root is not reached."""
+        lost = []
+        for joint in range(len(self.joints)):
+            reached = joint
+            for _ in self.joints:
+                reached = self.parents[reached]
+            if reached != self.root:
+                lost.append(joint)
+        return lost
 
     @property
     def num_joints(self) -> int:
@@ -35,6 +75,11 @@ class Layout:
         if name not in self.parts:
             raise KeyError(f"{self.name} has no part {name!r}; it has {', '.join(self.parts)}")
         return self.parts[name]
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The names that stand there more than once."""
+    return [name for name, times in Counter(names).items() if times > 1]
 
 
 _KINECT_JOINTS = (

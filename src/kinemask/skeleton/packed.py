@@ -6,12 +6,11 @@
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -19,14 +18,17 @@ from jaxtyping import Bool, Float32
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kinemask.skeleton.clip import Clip
+from kinemask.skeleton.growing import GrowingFrames
+from kinemask.skeleton.journal import Entry, Journal, Row, row_of
 from kinemask.skeleton.layout import Layout
-from kinemask.storage import StorageError, place_folder, start_folder, writing
+from kinemask.skeleton.leaks import find_leaks
+from kinemask.storage import StorageError, partial_folder, place_folder, start_folder, writing
 
 PACKED = Path("data/packed")
 PARTS = ("train", "test", "unused")
 COLUMNS = (
     "name", "label", "subject", "camera", "setup", "replication",
-    "offset", "length", "persons", "source_sha256",
+    "offset", "length", "persons", "content_sha256",
 )  # fmt: skip
 _FILES = ("joints.npy", "present.npy", "clips.parquet", "dataset.json")
 
@@ -44,6 +46,7 @@ class Dropped:
 
     name: str
     reason: str
+    damaged: bool = True  # False: left out by a rule, such as an official list of recordings to leave out
 
 
 class DatasetInfo(BaseModel):
@@ -52,7 +55,7 @@ class DatasetInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    layout: str
+    layout: Layout
     persons: int  # M
     class_names: tuple[str, ...]
     num_clips: int
@@ -60,10 +63,12 @@ class DatasetInfo(BaseModel):
     protocols: tuple[str, ...]
     counts: dict[str, dict[str, int]]  # protocol -> "train", "test" -> clips
     mirror_keeps_label: bool  # False where left and right are different classes
-    complete: bool  # False for a slice, and when clips were dropped
+    complete: bool  # False for a slice, and where clips are damaged or missing
     dropped: tuple[Dropped, ...]
+    missing: tuple[str, ...]  # names that the whole data set has and the archives lack
+    leaks: dict[str, tuple[tuple[str, ...], ...]]  # protocol -> names with the same content on both sides
     cleaned: dict[str, int]  # what cleaning took out of the clips: kind -> how many
-    data_sha256: str  # over frames and table, whatever wrote them: the same data have the same hash
+    data_sha256: str  # over frames, table and body, whatever wrote them: the same data have the same hash
     versions: dict[str, str]
 
 
@@ -77,61 +82,33 @@ class PackedClips:
     info: DatasetInfo
 
 
-class _GrowingArray:
-    """A .npy file to which rows are appended; the header gets the final count at the end."""
-
-    def __init__(self, path: Path, row_shape: tuple[int, ...], dtype: type[np.generic]) -> None:
-        self._row_shape, self._dtype = row_shape, np.dtype(dtype)
-        self._hash = hashlib.sha256()
-        self.num_rows = 0
-        self._file: BinaryIO = path.open("wb")
-        self._write_header()
-
-    def append(self, rows: np.ndarray) -> None:
-        assert rows.shape[1:] == self._row_shape
-        block = np.ascontiguousarray(rows, dtype=self._dtype).data.cast("B")
-        self._file.write(block)
-        self._hash.update(block)
-        self.num_rows += len(rows)
-
-    def finish(self) -> str:
-        """The sha256 of the rows."""
-        self._file.seek(0)
-        self._write_header()
-        self._file.close()
-        return self._hash.hexdigest()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _write_header(self) -> None:
-        # NumPy pads the header so that the first axis may grow: its length does not depend on the count.
-        np.lib.format.write_array_header_1_0(
-            self._file,
-            {
-                "descr": np.lib.format.dtype_to_descr(self._dtype),
-                "fortran_order": False,
-                "shape": (self.num_rows, *self._row_shape),
-            },
-        )
-
-
 class PackedWriter:
-    """Writes clips one by one; memory does not grow with the frames. The folder appears when `finish` ends.
+    """Writes recordings one by one; memory does not grow with the frames. The folder appears at `finish`.
 
-    Use it as a context manager: what was written vanishes if `finish` is not reached. Raises PackedError for
-    clips that do not fit, and StorageError when the disk is full or the folder cannot be written.
+    Use it as a context manager. With a `key`, which stands for all that decides what is written, a writer
+    that ended early leaves its work beside the folder, and the next one with that key goes on after the
+    `num_recordings` found whole. Without a key nothing is left. Raises PackedError for clips that do not fit,
+    and StorageError when the disk is full, the folder cannot be written or another process is at it.
     """
 
-    def __init__(self, folder: Path, layout: Layout, persons: int) -> None:
-        self._folder, self._layout, self._persons = folder, layout, persons
-        self._rows: dict[str, dict[str, str | int]] = {}
+    def __init__(self, folder: Path, layout: Layout, persons: int, *, key: str | None = None) -> None:
+        self._folder, self._layout, self._persons, self._keep = folder, layout, persons, key is not None
+        self._columns: dict[str, list[str | int]] = {}
+        self._names: set[str] = set()
+        self._dropped: list[Dropped] = []
         self._cleaned: Counter[str] = Counter()
-        self._partial = start_folder(folder)
+        self.num_recordings = 0
+        self._partial = partial_folder(folder)
         with writing(folder):
-            shape = (persons, layout.num_joints, 3)
-            self._joints = _GrowingArray(self._partial / "joints.npy", shape, np.float32)
-            self._present = _GrowingArray(self._partial / "present.npy", (persons,), np.bool_)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._journal = Journal(folder.with_name(f".{folder.name}.journal"), key or "")
+            going_on = self._keep and self._journal.is_ours and self._partial.is_dir()
+            if not going_on:
+                self._journal.start()
+                start_folder(folder)
+            self._frames = GrowingFrames(self._partial, persons=persons, num_joints=layout.num_joints)
+            if going_on:
+                self._go_on()
 
     def __enter__(self) -> "PackedWriter":
         return self
@@ -141,45 +118,60 @@ class PackedWriter:
     ) -> None:
         try:
             with writing(self._folder):
-                self._joints.close()
-                self._present.close()
+                self._frames.close()
+                self._journal.close()
         except StorageError:
             # Closing flushes: on a full disk it fails again, and the first error is the one to show.
             if error is None:
                 raise
         finally:
-            shutil.rmtree(self._partial, ignore_errors=True)
+            if not self._keep:
+                shutil.rmtree(self._partial, ignore_errors=True)
+                self._journal.remove()
 
     @property
     def num_clips(self) -> int:
         """Clips added so far."""
-        return len(self._rows)
+        return len(self._names)
 
     @property
     def num_frames(self) -> int:
         """Frames added so far."""
-        return self._joints.num_rows
+        return self._frames.num_frames
 
-    def add(self, clip: Clip) -> None:
-        """Append a clip."""
-        self._check(clip)
-        row: dict[str, str | int] = {
-            "name": clip.name, "label": clip.label, "subject": clip.subject, "camera": clip.camera,
-            "setup": clip.setup, "replication": clip.replication,
-            "offset": self._joints.num_rows, "length": len(clip.joints),
-            "persons": int(clip.present.any(axis=0).sum()), "source_sha256": clip.source_sha256,
-        }  # fmt: skip
+    @property
+    def names(self) -> Set[str]:
+        """The names of the clips added so far."""
+        return self._names
+
+    @property
+    def dropped(self) -> Sequence[Dropped]:
+        """What was dropped of the recordings added so far."""
+        return self._dropped
+
+    def add(self, *items: Clip | Dropped) -> None:
+        """Append one recording: its clips, and what of it was dropped."""
+        clips = [item for item in items if isinstance(item, Clip)]
+        cleaned: Counter[str] = Counter()
+        rows: list[Row] = []
+        offset = self._frames.num_frames
+        for clip in clips:
+            self._check(clip, [str(row["name"]) for row in rows])
+            rows.append(row_of(clip, offset))
+            offset += len(clip.joints)
+            cleaned.update(clip.cleaned)
+        dropped = [(item.name, item.reason, item.damaged) for item in items if isinstance(item, Dropped)]
+        entry = Entry(rows, dropped, dict(cleaned))
         with writing(self._folder):
-            self._joints.append(clip.joints)
-            self._present.append(clip.present)
-        self._rows[clip.name] = {**row, **clip.traits}
-        self._cleaned.update(clip.cleaned)
+            self._frames.append(clips)
+            self._journal.append(entry)  # only now: whoever goes on believes it
+        self._take(entry)
 
     def table(self, protocols: Mapping[str, Rule]) -> pd.DataFrame:
         """One row a clip added so far, with one column a protocol."""
-        if not self._rows:
+        if not self._names:
             raise PackedError(f"there is no clip to pack into {self._folder}")
-        table = pd.DataFrame(list(self._rows.values()))
+        table = pd.DataFrame(self._columns)
         parts = {name: rule(table) for name, rule in protocols.items()}
         for name, column in parts.items():
             assert name not in table.columns, f"{name} is both a protocol and a column"
@@ -194,9 +186,13 @@ class PackedWriter:
         protocols: Mapping[str, Rule],
         mirror_keeps_label: bool,
         complete: bool = True,
-        dropped: Sequence[Dropped] = (),
+        left_out: Sequence[Dropped] = (),
+        missing: Sequence[str] = (),
     ) -> DatasetInfo:
-        """Write the table and dataset.json, and put the folder in its place."""
+        """Write the table and dataset.json, and put the folder in its place.
+
+        `left_out` was never added; in dataset.json it stands before what was dropped.
+        """
         table = self.table(protocols)
         wrong = table[~table["label"].between(0, len(class_names) - 1)]
         if len(wrong):
@@ -205,31 +201,65 @@ class PackedWriter:
                 f"{name}: {len(wrong)} clip(s) have a label outside 0 to {len(class_names) - 1}, "
                 f"the first is {first['name']} with {first['label']}"
             )
+        text = table.to_csv(index=False, lineterminator="\n")
+        info = DatasetInfo(
+            name=name,
+            layout=self._layout,
+            persons=self._persons,
+            class_names=tuple(class_names),
+            num_clips=len(table),
+            num_frames=self._frames.num_frames,
+            protocols=tuple(protocols),
+            counts={p: {part: int((table[p] == part).sum()) for part in PARTS[:2]} for p in protocols},
+            mirror_keeps_label=mirror_keeps_label,
+            complete=complete,
+            dropped=(*left_out, *self._dropped),
+            missing=tuple(missing),
+            leaks=find_leaks(table, protocols),
+            cleaned=dict(sorted(self._cleaned.items())),
+            # The table has the hash of every clip: nothing need be read again. Methods see the body's parts.
+            data_sha256=hashlib.sha256(f"{self._layout}\n{text}".encode()).hexdigest(),
+            versions={package: version(package) for package in ("numpy", "pandas", "pyarrow")},
+        )
         with writing(self._folder):
-            hashes = [self._joints.finish(), self._present.finish()]
-            hashes.append(hashlib.sha256(table.to_csv(index=False, lineterminator="\n").encode()).hexdigest())
+            self._frames.finish()
             table.to_parquet(self._partial / "clips.parquet", index=False)
-            info = DatasetInfo(
-                name=name,
-                layout=self._layout.name,
-                persons=self._persons,
-                class_names=tuple(class_names),
-                num_clips=len(table),
-                num_frames=self._joints.num_rows,
-                protocols=tuple(protocols),
-                counts={p: {part: int((table[p] == part).sum()) for part in PARTS[:2]} for p in protocols},
-                mirror_keeps_label=mirror_keeps_label,
-                complete=complete,
-                dropped=tuple(dropped),
-                cleaned=dict(sorted(self._cleaned.items())),
-                data_sha256=hashlib.sha256("\n".join(hashes).encode()).hexdigest(),
-                versions={package: version(package) for package in ("numpy", "pandas", "pyarrow")},
-            )
             (self._partial / "dataset.json").write_text(info.model_dump_json(indent=1) + "\n")
         place_folder(self._partial, self._folder)
+        with writing(self._folder):
+            self._journal.remove()
         return info
 
-    def _check(self, clip: Clip) -> None:
+    def _go_on(self) -> None:
+        """Take up what an earlier writer left: as far as its journal and its arrays agree."""
+        num_frames, place = 0, None
+        for entry, end in self._journal.entries():
+            frames = [
+                (int(row["offset"]), int(row["length"]), str(row["content_sha256"])) for row in entry.rows
+            ]
+            if not all(self._frames.holds(*clip) for clip in frames):
+                break
+            self._take(entry)
+            num_frames += sum(int(row["length"]) for row in entry.rows)
+            place = end
+        self._journal.go_on_from(place)
+        self._frames.go_on_from(num_frames)
+
+    def _is_whole(self, row: Row) -> bool:
+        """Whether the arrays hold the clip of this row."""
+        return self._frames.holds(int(row["offset"]), int(row["length"]), str(row["content_sha256"]))
+
+    def _take(self, entry: Entry) -> None:
+        """Count a recording that is in the arrays."""
+        for row in entry.rows:
+            for column, value in row.items():
+                self._columns.setdefault(column, []).append(value)
+            self._names.add(str(row["name"]))
+        self._dropped += [Dropped(*values) for values in entry.dropped]
+        self._cleaned.update(entry.cleaned)
+        self.num_recordings += 1
+
+    def _check(self, clip: Clip, beside: Collection[str]) -> None:
         expected = (len(clip.joints), self._persons, self._layout.num_joints, 3)
         if clip.joints.shape != expected or clip.present.shape != expected[:2]:
             found = f"{clip.joints.shape} and {clip.present.shape}"
@@ -238,8 +268,10 @@ class PackedWriter:
             )
         if len(clip.joints) == 0:
             raise PackedError(f"{clip.name}: a clip needs at least one frame")
-        if clip.name in self._rows:
+        if clip.name in self._names or clip.name in beside:
             raise PackedError(f"two clips are named {clip.name}: names must be unique in a dataset")
+        if self._columns and not clip.traits.keys() == self._columns.keys() - set(COLUMNS):
+            raise PackedError(f"{clip.name}: its traits {', '.join(clip.traits)} are not those of the others")
         if not np.isfinite(clip.joints).all():
             raise PackedError(f"{clip.name}: coordinates must be finite")
         if clip.joints[~clip.present].any():

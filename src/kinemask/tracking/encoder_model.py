@@ -20,7 +20,7 @@ from kinemask.encoders.base import Encoder
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch
 from kinemask.skeleton.inputs import InputConfig, as_input
-from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.layout import Layout
 
 
 class EncoderAbout(Section):
@@ -28,7 +28,7 @@ class EncoderAbout(Section):
 
     encoder: EncoderConfig
     inputs: InputConfig
-    layout: str
+    layout: Layout
     persons: int
 
 
@@ -65,15 +65,14 @@ def load_encoder(path: Path) -> EncoderModel:
     with safe_open(path, framework="pt") as file:
         about = EncoderAbout.model_validate_json(file.metadata()["kinemask"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    layout = LAYOUTS[about.layout]
     encoder = build_encoder(
         about.encoder,
         num_persons=about.persons,
-        num_joints=layout.num_joints,
+        num_joints=about.layout.num_joints,
         num_frames=about.inputs.num_frames,
     )
     encoder.load_state_dict(weights, strict=True)
-    return EncoderModel(encoder=encoder, inputs=about.inputs, layout=layout)
+    return EncoderModel(encoder=encoder, inputs=about.inputs, layout=about.layout)
 
 
 def _load_pyfunc(path: str) -> EncoderModel:

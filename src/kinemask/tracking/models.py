@@ -11,10 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 
 from kinemask.record import Record
-from kinemask.skeleton.layout import LAYOUTS
+from kinemask.skeleton.layout import Layout
 from kinemask.tracking.fields import record_name
 from kinemask.tracking.store import Store, TrackingError
 
@@ -30,6 +31,7 @@ DEFAULT_POOLING = "mean"
 NEEDS = ("einops", "jaxtyping", "numpy", "pydantic", "pyyaml", "safetensors", "torch")
 
 _NUM_COORDINATES = 3
+_LAYOUT = TypeAdapter(Layout)
 _DEAD_AFTER_SECONDS = 3600  # a model that is unfinished then was left by a process that was killed
 _NOT_IN_NAMES = re.compile(r"[^\w-]", re.ASCII)
 
@@ -143,9 +145,13 @@ def read_encoder_file(path: Path) -> EncoderFile | None:
     try:
         with safe_open(path, framework="np") as file:
             about = json.loads((file.metadata() or {})["kinemask"])
-            return EncoderFile(path, about) if file.keys() else None
+            if not file.keys():
+                return None
+            _LAYOUT.validate_python(about["layout"])
+            return EncoderFile(path, about)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise TrackingError(f"{path} is no encoder of this version ({error!r}): run pretrain") from error
+        problem = " ".join(repr(error).split())
+        raise TrackingError(f"{path} is no encoder of this version ({problem}): run pretrain") from error
 
 
 def signature_of(about: dict[str, Any]) -> "ModelSignature":
@@ -155,7 +161,7 @@ def signature_of(about: dict[str, Any]) -> "ModelSignature":
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 
     frames = (-1, about["inputs"]["num_frames"], about["persons"])
-    body = (LAYOUTS[about["layout"]].num_joints, _NUM_COORDINATES)
+    body = (len(about["layout"]["joints"]), _NUM_COORDINATES)
     arrays: list[ColSpec | TensorSpec] = [
         TensorSpec(np.dtype(np.float32), (*frames, *body), "joints"),
         TensorSpec(np.dtype(np.bool_), frames, "present"),

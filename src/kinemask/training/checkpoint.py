@@ -16,8 +16,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from kinemask.errors import KinemaskError
+from kinemask.run_key import run_key
 from kinemask.storage import write_whole
-from kinemask.training.run_key import run_key
 
 CHECKPOINTS = Path(".checkpoints")
 LOCK_TIMEOUT_SECONDS = 600.0

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -12,17 +12,17 @@ from kinemask.encoders import build_encoder
 from kinemask.encoders.base import Encoder
 from kinemask.hardware import HardwareConfig
 from kinemask.methods import METHODS
+from kinemask.run_key import code_digest
 from kinemask.seeding import derive_seed
 from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
 from kinemask.skeleton.inputs import centre
-from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import PackedClips
 from kinemask.skeleton.resident import load_clips, to_device
 from kinemask.storage import whole_folder, write_whole, writing
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
-from kinemask.training.recipe import Preset, Recipe
-from kinemask.training.run_key import code_digest
+from kinemask.training.recipe import Preset, Recipe, RecipeError
 from kinemask.training.trainer import Log, Trainer, TrainingResult
 
 PRETRAINED = Path("results/pretrain")
@@ -87,7 +87,7 @@ class Pretraining:
             "data": self.data_sha256,
             "clips": str(len(self.clips)),
             "persons": str(self.num_persons),
-            "layout": self.layout.name,
+            "layout": json.dumps(asdict(self.layout), sort_keys=True),
             "seed": str(seed),
             "device": self.hardware.device,
             "threads": str(self.hardware.threads),
@@ -97,16 +97,22 @@ class Pretraining:
 
 
 def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: HardwareConfig) -> Pretraining:
-    """The pretraining of a method on the training clips of a benchmark, whose labels are not read."""
+    """The pretraining of a method on the training clips of a benchmark, whose labels are not read.
+
+    Raises RecipeError if the recipe does not fit the body of the dataset.
+    """
     about = read_benchmark(BENCHMARKS / benchmark)
     rows = read_split(BENCHMARKS / benchmark, "train", with_labels=False)["row"]
     packed = open_data(about)
     recipe = preset.recipe(about.size)
+    problem = recipe.misfit_body(packed.info.layout)
+    if problem:
+        raise RecipeError(f"{benchmark}: {problem}: edit methods.{method}.{about.size} in params.yaml")
     return Pretraining(
         name=f"pretrain {benchmark} {method}",
         recipe=recipe,
         clips=input_clips(packed, rows.tolist(), recipe),
-        layout=LAYOUTS[packed.info.layout],
+        layout=packed.info.layout,
         num_persons=packed.info.persons,
         data_sha256=about.data_sha256,
         hardware=hardware,
@@ -122,7 +128,7 @@ def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mappi
     about = {
         "encoder": work.recipe.encoder.model_dump(mode="json"),
         "inputs": work.recipe.inputs.model_dump(mode="json"),
-        "layout": work.layout.name,
+        "layout": asdict(work.layout),
         "persons": work.num_persons,
     }
     # A single entry: several come out in chance order, and the bytes would differ from run to run.
@@ -144,4 +150,4 @@ def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
 
 def input_clips(packed: PackedClips, rows: list[int], recipe: Recipe) -> RaggedClips:
     """The clips of those rows as the recipe wants them, with the origin moved."""
-    return centre(load_clips(packed, rows), config=recipe.inputs, layout=LAYOUTS[packed.info.layout])
+    return centre(load_clips(packed, rows), config=recipe.inputs, layout=packed.info.layout)

@@ -5,11 +5,17 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from kinemask.encoders import EncoderConfig
+from kinemask.errors import KinemaskError
 from kinemask.methods import MethodConfig
 from kinemask.section import Section
 from kinemask.skeleton.inputs import InputConfig
+from kinemask.skeleton.layout import Layout
 from kinemask.training.batches import BudgetConfig
 from kinemask.training.optim import OptimConfig
+
+
+class RecipeError(KinemaskError):
+    """A recipe that cannot run on a dataset: the message says what does not fit and what to change."""
 
 
 class TrainingConfig(Section):
@@ -40,6 +46,10 @@ class Recipe(Section):
         if problem:
             raise ValueError(problem)
         return self
+
+    def misfit_body(self, layout: Layout) -> str | None:
+        """Why the recipe cannot run on that body, or None if it can; only a dataset says which body it is."""
+        return self.inputs.misfit(layout) or self.method.misfit_body(layout)
 
 
 class Preset(Section):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parent
 
 # What decides the numbers of a pretraining. `progress.py` and `record.py` only watch.
 TRAINING_CODE = (

@@ -1,6 +1,6 @@
 import pytest
 
-from kinemask.training.run_key import PACKAGE, TRAINING_CODE, code_digest, run_key
+from kinemask.run_key import PACKAGE, TRAINING_CODE, code_digest, run_key
 
 PARTS = {
     "params": '{"lr": 0.1}',

@@ -1,0 +1,81 @@
+"""Rules between the sections of params.yaml, on the project's own file."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from kinemask.params import check
+from kinemask.section import ParamsError, read_yaml
+from tests.datasets.test_raw_folder import SECTION
+from tests.project import ROOT
+
+
+@pytest.fixture
+def problems(tmp_path) -> Callable[..., str]:
+    """What `kinemask check` says of the project's params.yaml with own recordings, after an edit."""
+
+    def check_edited(edit: Callable[[dict[str, Any]], object]) -> str:
+        params = read_yaml(ROOT / "params.yaml")
+        params["datasets"] = {"mine": dict(SECTION), "wmft": params["datasets"]["wmft"]}
+        params["benchmarks"] = {
+            f"{name}-xsub": {"dataset": name, "protocol": "xsub", "size": "small"}
+            for name in params["datasets"]
+        }
+        params["run"] = {"benchmarks": ["mine-xsub"], "methods": ["random"], "seeds": [0]}
+        params["methods"]["random"]["small"]["inputs"]["origin_joint"] = "hip"
+        edit(params)
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(params, sort_keys=False))
+        try:
+            check(path)
+        except ParamsError as error:
+            return str(error)
+        return ""
+
+    return check_edited
+
+
+def test_own_recordings_have_a_name_of_the_users_choice(problems):
+    assert problems(lambda params: None) == ""
+    said = problems(lambda params: params["datasets"].update(wmft=dict(SECTION)))
+    assert "datasets.wmft is the name of a known dataset: call your recordings otherwise" in said
+    said = problems(lambda params: params["datasets"].update(wmft2=params["datasets"]["wmft"]))
+    assert "datasets.wmft2.name is 'wmft', it must repeat the key 'wmft2'" in said
+
+
+def test_a_chosen_method_must_fit_the_body_of_a_chosen_benchmark(problems):
+    said = problems(lambda params: params["run"].update(methods=["raw"]))
+    assert "mine-xsub with methods.raw.small: inputs.origin_joint 'spine_base' is no joint of stick" in said
+
+    def hide_all(params):
+        params["run"]["methods"] = ["mtmc"]
+        params["methods"]["mtmc"]["small"]["inputs"]["origin_joint"] = "hip"
+
+    said = problems(hide_all)
+    assert (
+        "mine-xsub with methods.mtmc.small: mask.num_parts 2 leaves no part of stick visible: at most 1"
+        in said
+    )
+
+
+def test_a_joint_that_no_body_has_is_a_typo_wherever_it_stands(problems):
+    def mistype(params):
+        params["methods"]["mtmc"]["paper"]["inputs"]["origin_joint"] = "spine_mit"
+
+    assert "methods.mtmc.paper.inputs.origin_joint is 'spine_mit': no body has it" in problems(mistype)
+
+
+def test_a_body_that_cannot_be_read_is_a_problem_only_where_it_is_used(problems):
+    def take(params):
+        params["datasets"]["mine"]["layout"] = {"name": "mocap", "bvh": "a.bvh"}
+
+    assert "datasets.mine.layout.bvh: " in problems(take)
+
+    def take_and_leave(params):
+        take(params)
+        params["run"]["benchmarks"] = ["wmft-xsub"]
+        params["methods"]["random"]["small"]["inputs"]["origin_joint"] = "spine_mid"
+
+    assert problems(take_and_leave) == ""
