@@ -23,15 +23,16 @@ def main(name: str) -> None:
     params = load_params(Params, READS, dataset=name)
     clock.begin_work()
     folder = Path("data/raw", name)
-    DATASETS[params.dataset.name].fetch(params.dataset, folder, mirrors_in_order(params.download.mirrors))
+    mirrors = mirrors_in_order(params.download.mirrors)
+    DATASETS[params.dataset.name].fetch(params.dataset, name, folder, mirrors)
     source = read_source(folder)
-    archive = folder / source["file"]
     make_record(
         stage="download",
         subject=name,
         params=params,
-        metrics={"all": {"mib": archive.stat().st_size / 2**20}},
-        inputs={"archive": source["sha256"], "content": source["content_sha256"]},
+        metrics={"all": {"mib": sum(file.bytes for file in source.files) / 2**20}},
+        inputs={"content": source.content_sha256}
+        | {file.name: file.sha256 for file in source.files if file.sha256 is not None},
         hardware=Section(),
         clock=clock,
     ).write()

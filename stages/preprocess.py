@@ -26,14 +26,21 @@ def main(name: str) -> None:
     raw = Path("data/raw", name)
     reader = DATASETS[params.dataset.name]
     info = prepare(reader, params.dataset, name=name, raw=raw, packed=PACKED / name)
-    num_read = info.num_clips + len(info.dropped)
-    counts = {"clips": info.num_clips, "frames": info.num_frames, "dropped": len(info.dropped)}
+    num_damaged = sum(dropped.damaged for dropped in info.dropped)
+    leaked = {name for groups in info.leaks.values() for names in groups for name in names}
+    counts = {
+        "clips": info.num_clips,
+        "frames": info.num_frames,
+        "dropped": len(info.dropped),
+        "missing": len(info.missing),
+        "leaked": len(leaked),
+    }
     make_record(
         stage="preprocess",
         subject=name,
         params=params,
-        metrics={"all": {**counts, "damaged_share": len(info.dropped) / num_read}},
-        inputs={"content": read_source(raw)["content_sha256"]},
+        metrics={"all": {**counts, "damaged_share": num_damaged / (info.num_clips + num_damaged)}},
+        inputs={"content": read_source(raw).content_sha256},
         hardware=Section(),
         clock=clock,
     ).write()

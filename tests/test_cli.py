@@ -1,12 +1,13 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
 from kinemask.cli import app
 
-COMMANDS = ("check", "summary", "track", "ui")
+COMMANDS = ("check", "data", "summary", "track", "ui")
 
 
 @pytest.fixture
@@ -23,11 +24,71 @@ def test_the_command_lists_what_there_is_to_do(runner):
         assert f" {name} " in found.output
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "data"])
 def test_each_command_teaches_by_example(runner, name):
     found = runner.invoke(app, [name, "--help"])
     assert found.exit_code == 0
     assert f"Example: kinemask {name}" in found.output
+
+
+@pytest.mark.parametrize("name", ["check", "list"])
+def test_each_command_on_data_teaches_by_example(runner, name):
+    found = runner.invoke(app, ["data", name, "--help"])
+    assert found.exit_code == 0
+    assert f"Example: kinemask data {name}" in found.output
+
+
+PARAMS = """
+download: {mirrors: [mirror]}
+datasets:
+  irds: {name: irds, one_clip_in: 1, max_damaged_share: 0.0}
+  wmft: {name: wmft, one_clip_in: 1, max_damaged_share: 0.0}
+"""
+
+
+def test_check_of_data_says_what_was_found_and_its_status_whether_it_is_whole(runner, tmp_path, monkeypatch):
+    from kinemask.datasets import DATASETS
+    from kinemask.datasets.reader import Verdict
+
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    asked = []
+
+    def check(verdict):
+        return lambda section, name, mirrors: asked.append((name, mirrors)) or verdict
+
+    monkeypatch.setenv("KINEMASK_MIRROR", "/first")
+    whole = replace(DATASETS["irds"], check=check(Verdict("whole", ("one fact", "another"))))
+    partial = replace(
+        DATASETS["wmft"], check=check(Verdict("partial", ("a fact",), ("wrong\n  1. do this",)))
+    )
+    monkeypatch.setitem(DATASETS, "irds", whole)
+    monkeypatch.setitem(DATASETS, "wmft", partial)
+    found = runner.invoke(app, ["data", "check", "irds"])
+    assert (found.exit_code, found.output) == (0, "irds: whole\n  one fact\n  another\n")
+    found = runner.invoke(app, ["data", "check", "wmft", "--root", str(tmp_path)])
+    assert (found.exit_code, found.output) == (1, "wmft: partial\n  a fact\n  ! wrong\n    1. do this\n")
+    assert asked == [("irds", ("/first", "mirror")), ("wmft", ("/first", str(tmp_path / "mirror")))]
+
+
+def test_check_of_data_that_params_do_not_know_is_one_line(runner, tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    found = runner.invoke(app, ["data", "check", "ntu"])
+    assert (found.exit_code, found.output) == (
+        1,
+        "params.yaml has no datasets.ntu: datasets holds irds, wmft\n",
+    )
+
+
+def test_list_of_data_says_how_far_each_dataset_is(runner, tmp_path):
+    (tmp_path / "params.yaml").write_text(PARAMS + "  mine: {name: raw_folder}\n")
+    (tmp_path / "data/raw/irds").mkdir(parents=True)
+    (tmp_path / "data/raw/irds/source.json").write_text("{}")
+    (tmp_path / "data/packed/wmft").mkdir(parents=True)
+    (tmp_path / "data/packed/wmft/dataset.json").write_text('{"num_clips": 1080, "complete": false}')
+    found = runner.invoke(app, ["data", "list"])
+    assert found.output == (
+        "irds  downloaded, not packed\nwmft  packed: 1,080 clips, not complete\nmine  not here yet\n"
+    )
 
 
 def test_help_imports_nothing_slow():

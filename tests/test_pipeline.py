@@ -16,7 +16,7 @@ from kinemask.section import read_yaml
 ROOT = Path(__file__).parents[1]
 STAGES = {"params": "check_params"}  # stage -> script, where the names differ
 # What only starts, shows, sends, keeps or stops. No number depends on it: editing it makes nothing run again.
-OBSERVERS = {"stage", "errors", "progress", "storage", "tracking"}
+OBSERVERS = {"stage", "errors", "progress", "run_key", "storage", "tracking", "workers"}
 PACKAGE = "kinemask"
 
 sys.path.insert(0, str(ROOT / "stages"))
@@ -144,10 +144,17 @@ def test_every_key_of_the_file_is_read_by_a_stage_or_by_the_graph():
     assert set(Params.model_fields["evaluation"].annotation.model_fields) == evaluations
 
 
-def test_gated_and_derived_data_are_never_pushed():
-    (out,) = body("preprocess")["outs"][:1]
-    (settings,) = out.values()
-    assert settings["push"] is False
+def test_no_array_made_from_recordings_is_ever_pushed():
+    outs = [out for name in pipelines() for out in body(name)["outs"]]
+    settings = {place: how for out in outs if isinstance(out, dict) for place, how in out.items()}
+    plain = [out for out in outs if isinstance(out, str)]
+    assert {out.split("/")[0] for out in plain} <= {"records", "data"}
+    assert [out for out in plain if out.startswith("data")] == ["data/params.checked"]  # one line of text
+    kept = {place for place, how in settings.items() if how.get("push") is False or how.get("cache") is False}
+    assert kept == set(settings)
+    assert {place.split("/")[1] for place in kept if place.startswith("results")} == {
+        "pretrain", "embed", "linear", "knn",
+    }  # fmt: skip
 
 
 def test_usage_reports_are_off():

@@ -16,6 +16,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+data = typer.Typer(
+    help="Look at the datasets: their archives, and how far they are.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+app.add_typer(data, name="data")
+
 Root = Annotated[Path, typer.Option(help="The root of the project, where params.yaml is.")]
 
 
@@ -32,6 +39,43 @@ def check(root: Root = Path()) -> None:
     with _one_line_errors():
         check_params(root / "params.yaml")
         typer.echo("params.yaml is good")
+
+
+@data.command("check")
+def check_data(
+    dataset: Annotated[str, typer.Argument(help="A dataset of params.yaml, such as ntu60.")],
+    root: Root = Path(),
+) -> None:
+    """Say in seconds whether the archives of a dataset are whole, before anyone waits for them.
+
+    It looks into the folders of KINEMASK_MIRROR and download.mirrors, counts recordings and names what is
+    missing, reads a sample, and says how long preprocess will take. Nothing is downloaded or written.
+
+    The status is 0 if the archives are whole, or made here, and 1 otherwise.
+
+    Example: [bold]kinemask data check ntu60[/bold]
+
+    Archives in a folder of your own: [bold]KINEMASK_MIRROR=/data/ntu kinemask data check ntu120[/bold]
+    """
+    from kinemask.datasets.state import check_dataset, is_good, worded
+
+    with _one_line_errors():
+        verdict = check_dataset(root, dataset)
+    typer.echo(worded(dataset, verdict))
+    if not is_good(verdict):
+        raise typer.Exit(1)
+
+
+@data.command("list")
+def list_data(root: Root = Path()) -> None:
+    """List the datasets of params.yaml: packed, downloaded or neither.
+
+    Example: [bold]kinemask data list[/bold]
+    """
+    from kinemask.datasets.state import list_datasets
+
+    with _one_line_errors():
+        typer.echo(list_datasets(root))
 
 
 @app.command()

@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kinemask.datasets.reader import Reading
+from kinemask.skeleton.clip import Clip
+from kinemask.skeleton.packed import Dropped
+
 Body = tuple[str, np.ndarray]  # id, joints (V, 3)
 
 
@@ -31,6 +35,13 @@ def write_zip(path: Path, files: Mapping[str, bytes], *, method: int = zipfile.Z
         for name, data in files.items():
             archive.writestr(name, data)
     return path
+
+
+def read_all(reading: Reading) -> list[Clip | Dropped]:
+    """What all recordings of a raw folder hold."""
+    found = [item for recording in reading.recordings(0) for item in reading.read(recording)]
+    assert len(found) == reading.num_clips
+    return found
 
 
 @dataclass

@@ -65,7 +65,16 @@ VALUES: dict[str, Any] = {
             "ghost_frames": [2, 6],
         },
     },
-    "cleaning": {"min_body_frames": 8, "empty_frames": "drop"},
+    "cleaning": {
+        "empty_frames": "drop",
+        "gaps": "keep",
+        "min_body_frames": 8,
+        "spread": None,
+        "motion": "time",
+        "motion_limits": None,
+        "persons": "most_moving",
+        "origin": "camera",
+    },
 }
 NO_FAULTS = {
     "sensor.noise.metres": 0,

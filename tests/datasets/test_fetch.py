@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from kinemask.datasets import http
-from kinemask.datasets.archive import content_digest, members, open_archive
+from kinemask.datasets.archive import content_digest, list_zip
 from kinemask.datasets.fetch import (
     Archive,
     FetchError,
+    Source,
+    SourceFile,
     fetch_archive,
     file_sha256,
     mirrors_in_order,
@@ -35,8 +37,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     path = write_zip(tmp_path / "original.zip", FILES)
-    with open_archive(path) as zipped:
-        content = content_digest(zipped, members(zipped, lambda path: path.suffix == ".txt"))
+    content = content_digest(list_zip(path, lambda path: path.suffix == ".txt").members)
     return Archive(
         dataset="tiny",
         file="tiny.zip",
@@ -66,12 +67,8 @@ def test_mirror_folder_is_searched_below_the_dataset_and_at_the_top(
     path = write_zip(tmp_path / "mirror" / place, FILES)
     fetch_archive(archive, folder, [str(tmp_path / "mirror")])
     assert sorted(item.name for item in folder.iterdir()) == ["source.json", "tiny.zip"]
-    assert read_source(folder) == {
-        "file": "tiny.zip",
-        "sha256": file_sha256(path),
-        "content_sha256": archive.content_sha256,
-        "from": str(path),
-    }
+    file = SourceFile(name="tiny.zip", bytes=path.stat().st_size, sha256=file_sha256(path), origin=str(path))
+    assert read_source(folder) == Source(content_sha256=archive.content_sha256, files=(file,))
     assert _leftovers(folder) == []
 
 
@@ -95,7 +92,7 @@ def test_known_zip_is_accepted_whatever_its_content_hashes_to(
     write_zip(tmp_path / "mirror" / "tiny.zip", FILES)
     with caplog.at_level(logging.WARNING):
         fetch_archive(replace(archive, content_sha256="0"), folder, [str(tmp_path / "mirror")])
-    assert read_source(folder)["content_sha256"] == archive.content_sha256
+    assert read_source(folder).content_sha256 == archive.content_sha256
     assert "hashes to" in caplog.text
 
 
@@ -106,7 +103,7 @@ def test_wrong_archive_is_refused_by_name_and_the_next_source_is_tried(
     server.files["/tiny/tiny.zip"] = write_zip(tmp_path / "right.zip", FILES).read_bytes()
     with caplog.at_level(logging.WARNING):
         fetch_archive(archive, folder, [str(tmp_path / "wrong"), server.url])
-    assert read_source(folder)["from"] == f"{server.url}/tiny/tiny.zip"
+    assert read_source(folder).files[0].origin == f"{server.url}/tiny/tiny.zip"
     (message,) = caplog.messages
     for part in (str(wrong), file_sha256(wrong), archive.sha256[0], archive.content_sha256):
         assert part in message

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinemask.datasets.archive import content_digest
+from kinemask.datasets.archive import content_digest, list_zip
 from kinemask.datasets.fetch import read_source
 from kinemask.datasets.kinesim import (
     ARCHIVE_FILE,
@@ -25,6 +25,7 @@ from kinemask.datasets.prepare import prepare
 from kinemask.section import PARAMS_FILE, ParamsError, Section, load_params
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import open_packed
+from tests.datasets.conftest import read_all
 from tests.datasets.kinesim_config import NO_FAULTS, VALUES, make_config
 
 ROOT = Path(__file__).parents[2]
@@ -39,14 +40,14 @@ class Params(Section):
 def tiny(tmp_path_factory):
     config = make_config(TINY)
     folder = tmp_path_factory.mktemp("raw") / "kinesim"
-    fetch(config, folder, ())
+    fetch(config, "kinesim", folder, ())
     return config, folder
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(tiny, tmp_path):
     config, folder = tiny
-    fetch(config, tmp_path / "again", ())
-    fetch(make_config(TINY | {"seed": 8}), tmp_path / "other", ())
+    fetch(config, "kinesim", tmp_path / "again", ())
+    fetch(make_config(TINY | {"seed": 8}), "kinesim", tmp_path / "other", ())
     for file in (ARCHIVE_FILE, "source.json"):
         assert (tmp_path / "again" / file).read_bytes() == (folder / file).read_bytes()
     assert (tmp_path / "other" / ARCHIVE_FILE).read_bytes() != (folder / ARCHIVE_FILE).read_bytes()
@@ -65,9 +66,11 @@ def test_the_archive_has_the_names_of_ntu_in_order_and_source_json_says_what_it_
     config, folder = tiny
     with zipfile.ZipFile(folder / ARCHIVE_FILE) as archive:
         names = archive.namelist()
-        source = read_source(folder)
-        assert source["content_sha256"] == content_digest(archive, names)
-    assert source["sha256"] == hashlib.sha256((folder / ARCHIVE_FILE).read_bytes()).hexdigest()
+    source = read_source(folder)
+    members = list_zip(folder / ARCHIVE_FILE, lambda path: True).members
+    assert source.content_sha256 == content_digest(members)
+    (file,) = source.files
+    assert file.sha256 == hashlib.sha256((folder / ARCHIVE_FILE).read_bytes()).hexdigest()
     assert names == sorted(names)
     assert len(names) == 45  # 3 actions x 5 subjects x 1 replication x 3 cameras
     assert names[0] == "kinesim_skeletons/S001C001P001R001A001.skeleton"
@@ -78,7 +81,7 @@ def test_the_archive_has_the_names_of_ntu_in_order_and_source_json_says_what_it_
 def test_counts_are_those_of_the_formula(tiny, tmp_path):
     # `prepare` compares with `expected`; by hand: 9 clips a subject, subjects 1 3 5 train; 15 clips a camera.
     config, folder = tiny
-    assert KINESIM.count(config, folder) == 45
+    assert KINESIM.open(config, "kinesim", folder).num_clips == 45
     info = prepare(KINESIM, config, name="kinesim", raw=folder, packed=tmp_path / "packed")
     assert info.num_clips == 45
     assert info.counts == {"xsub": {"train": 27, "test": 18}, "xview": {"train": 30, "test": 15}}
@@ -90,9 +93,10 @@ def test_counts_are_those_of_the_formula(tiny, tmp_path):
 
 def test_clips_read_back_are_the_performances_as_the_cameras_saw_them(tmp_path):
     config = make_config(NO_FAULTS | TINY)
-    fetch(config, tmp_path / "raw", ())
+    fetch(config, "kinesim", tmp_path / "raw", ())
     simulation = Simulation(config)
-    for key, clip in zip(clip_keys(config), KINESIM.read(config, tmp_path / "raw"), strict=True):
+    clips = read_all(KINESIM.open(config, "kinesim", tmp_path / "raw"))
+    for key, clip in zip(clip_keys(config), clips, strict=True):
         assert isinstance(clip, Clip)
         assert (clip.name, clip.label, clip.subject, clip.camera) == (
             key.name,
@@ -141,8 +145,8 @@ def test_the_data_set_of_params_yaml_is_at_most_a_hundred_megabytes_of_text():
 def test_a_second_data_set_has_other_actions_and_the_same_reader():
     values = VALUES | {"name": "kinesim2", "actions": [action.name for action in ACTIONS[20:]]}
     config = Kinesim2Config.model_validate_json(json.dumps(values))
-    assert len(KINESIM2.class_names(config)) >= 8
-    assert not set(KINESIM2.class_names(config)) & set(KINESIM.class_names(make_config()))
+    assert len(KINESIM2.class_names(config, Path())) >= 8
+    assert not set(KINESIM2.class_names(config, Path())) & set(KINESIM.class_names(make_config(), Path()))
 
 
 @pytest.mark.parametrize("actions", [1, 1000, ["drink"], ["drink", "drink"], ["drink", "drunk"]])

@@ -5,6 +5,7 @@ import pandas as pd
 from kinemask.datasets.protocols import (
     both,
     differences,
+    even_setups,
     odd_subjects,
     train_cameras,
     train_subjects,
@@ -29,6 +30,10 @@ def test_named_subjects_train_and_all_others_test() -> None:
 
 def test_named_cameras_train_and_all_others_test() -> None:
     assert train_cameras({2, 3})(CLIPS).tolist() == ["test", "train", "train", "test"]
+
+
+def test_even_setups_train() -> None:
+    assert even_setups(pd.DataFrame({"setup": [1, 2, 17, 32]})).tolist() == ["test", "train", "test", "train"]
 
 
 def test_odd_subjects_train() -> None:

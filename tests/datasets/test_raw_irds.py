@@ -10,7 +10,7 @@ from kinemask.datasets.raw_irds import ARCHIVE, EXPECTED, IRDS, IrdsConfig, prot
 from kinemask.datasets.reader import DamagedError
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import Dropped
-from tests.datasets.conftest import write_zip
+from tests.datasets.conftest import read_all, write_zip
 
 ALL = IrdsConfig(name="irds", one_clip_in=1, max_damaged_share=0.0)
 JOINTS = np.random.default_rng(0).normal(size=(3, 25, 3)).astype(np.float32)
@@ -28,8 +28,7 @@ def test_name_and_lines_become_a_clip(tmp_path: Path) -> None:
         "__MACOSX/SkeletonData/Simplified/._303_18_4_10_1_stand.txt": b"x",
     }
     write_zip(tmp_path / ARCHIVE.file, files)
-    assert IRDS.count(ALL, tmp_path) == 1
-    (clip,) = IRDS.read(ALL, tmp_path)
+    (clip,) = read_all(IRDS.open(ALL, "irds", tmp_path))
     assert isinstance(clip, Clip)
     assert (clip.name, clip.label, clip.subject, clip.replication) == ("303_18_4_10_1_stand", 4, 303, 10)
     assert clip.traits == {"group": "healthy", "correct": "1", "position": "stand"}
@@ -43,7 +42,7 @@ def test_name_and_lines_become_a_clip(tmp_path: Path) -> None:
 )
 def test_first_digit_of_the_subject_says_who_is_a_patient(tmp_path: Path, subject: int, group: str) -> None:
     write_zip(tmp_path / ARCHIVE.file, {f"Simplified/{subject}_18_0_1_1_sit.txt": text(JOINTS)})
-    (clip,) = IRDS.read(ALL, tmp_path)
+    (clip,) = read_all(IRDS.open(ALL, "irds", tmp_path))
     assert isinstance(clip, Clip)
     assert clip.traits["group"] == group
 
@@ -52,8 +51,7 @@ def test_slice_takes_every_nth_clip_by_name_and_is_not_complete(tmp_path: Path) 
     names = [f"101_18_0_{number}_1_stand" for number in range(1, 8)]
     write_zip(tmp_path / ARCHIVE.file, {f"Simplified/{name}.txt": text(JOINTS) for name in names})
     config = IrdsConfig(name="irds", one_clip_in=3, max_damaged_share=0.0)
-    assert [clip.name for clip in IRDS.read(config, tmp_path)] == names[::3]
-    assert IRDS.count(config, tmp_path) == 3
+    assert [clip.name for clip in read_all(IRDS.open(config, "irds", tmp_path))] == names[::3]
     assert not config.complete
     assert IRDS.expected(config) is None
     assert IRDS.expected(ALL) == EXPECTED
@@ -62,7 +60,7 @@ def test_slice_takes_every_nth_clip_by_name_and_is_not_complete(tmp_path: Path) 
 @pytest.mark.parametrize("name", ["303_18_4_10_1", "403_18_4_10_1_stand", "303_18_9_10_1_stand", "x"])
 def test_foreign_name_is_dropped(tmp_path: Path, name: str) -> None:
     write_zip(tmp_path / ARCHIVE.file, {f"Simplified/{name}.txt": text(JOINTS)})
-    (dropped,) = IRDS.read(ALL, tmp_path)
+    (dropped,) = read_all(IRDS.open(ALL, "irds", tmp_path))
     assert isinstance(dropped, Dropped)
     assert dropped.reason == "the name is not Subject_Date_Gesture_Repetition_Correct_Position"
 

@@ -10,7 +10,7 @@ from kinemask.datasets.raw_wmft import ARCHIVE, EXPECTED, WMFT, WmftConfig, prot
 from kinemask.datasets.reader import DamagedError
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import Dropped
-from tests.datasets.conftest import write_zip
+from tests.datasets.conftest import read_all, write_zip
 
 ALL = WmftConfig(name="wmft", one_clip_in=1, max_damaged_share=0.0)
 JOINTS = np.random.default_rng(0).normal(size=(3, 25, 3)).astype("<f4")
@@ -20,8 +20,7 @@ JOINTS = np.random.default_rng(0).normal(size=(3, 25, 3)).astype("<f4")
 def test_name_and_bytes_become_a_clip_from_either_zip(tmp_path: Path, folder: str) -> None:
     files = {f"{folder}/S07_moderate_task15.bin": JOINTS.tobytes(), "other/S07_mild_task15.bin": b"x"}
     write_zip(tmp_path / ARCHIVE.file, files)
-    assert WMFT.count(ALL, tmp_path) == 1
-    (clip,) = WMFT.read(ALL, tmp_path)
+    (clip,) = read_all(WMFT.open(ALL, "wmft", tmp_path))
     assert isinstance(clip, Clip)
     assert (clip.name, clip.label, clip.subject) == ("S07_moderate_task15", 14, 7)
     assert clip.traits == {"condition": "moderate"}
@@ -32,7 +31,7 @@ def test_name_and_bytes_become_a_clip_from_either_zip(tmp_path: Path, folder: st
 @pytest.mark.parametrize("name", ["S07_severe_task01", "S07_mild_task16", "S7_mild_task01", "x"])
 def test_foreign_name_is_dropped(tmp_path: Path, name: str) -> None:
     write_zip(tmp_path / ARCHIVE.file, {f"data/{name}.bin": JOINTS.tobytes()})
-    (dropped,) = WMFT.read(ALL, tmp_path)
+    (dropped,) = read_all(WMFT.open(ALL, "wmft", tmp_path))
     assert isinstance(dropped, Dropped)
     assert "the name is not" in dropped.reason
 

@@ -38,7 +38,7 @@ def test_counts_and_bones_are_those_of_the_readme(
     reader = DATASETS[name]
     config = reader.config(name=name, one_clip_in=1, max_damaged_share=0.0)
     raw = tmp_path / "data" / "raw" / name
-    reader.fetch(config, raw, [str(MIRROR)])
+    reader.fetch(config, name, raw, [str(MIRROR)])
     info = prepare(reader, config, name=name, raw=raw, packed=tmp_path / "packed")
     assert info.complete
     assert info.dropped == ()

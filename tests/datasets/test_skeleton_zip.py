@@ -1,6 +1,6 @@
 """Archives of `.skeleton` files: names become facts, damaged files become reasons and reading goes on."""
 
-import hashlib
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -9,18 +9,21 @@ import pytest
 
 from kinemask.datasets.cleaning import Cleaning
 from kinemask.datasets.reader import DatasetError
-from kinemask.datasets.skeleton_zip import count_skeletons, read_skeleton_zip
+from kinemask.datasets.skeleton_zip import open_skeletons
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import Dropped
 from tests.datasets.conftest import skeleton_text, write_zip
+from tests.datasets.test_cleaning_reference import KINESIM
 
-CLEANING = Cleaning(min_body_frames=0, empty_frames="drop")
+CLEANING = Cleaning.model_validate(KINESIM)
 JOINTS = np.random.default_rng(0).normal(size=(25, 3)).astype(np.float32)
 TEXT = skeleton_text([[("1", JOINTS)], [], [("1", JOINTS + 1)]])
 
 
 def _read(path: Path) -> list[Clip | Dropped]:
-    return list(read_skeleton_zip(path, cleaning=CLEANING, num_classes=20))
+    reading = open_skeletons(path, cleaning=CLEANING, num_classes=20)
+    assert not reading.left_out
+    return [item for recording in reading.recordings(0) for item in reading.read(recording)]
 
 
 def test_name_and_content_become_a_clip(tmp_path: Path) -> None:
@@ -32,7 +35,6 @@ def test_name_and_content_become_a_clip(tmp_path: Path) -> None:
     assert clip.joints.shape == (2, 2, 25, 3)
     assert np.array_equal(clip.joints[:, 0], [JOINTS, JOINTS + 1])
     assert clip.present.tolist() == [[True, False]] * 2
-    assert clip.source_sha256 == hashlib.sha256(TEXT).hexdigest()
     assert clip.cleaned == {"empty_frames": 1}
 
 
@@ -47,7 +49,7 @@ def test_damaged_files_are_named_and_reading_goes_on(tmp_path: Path) -> None:
     }
     path = write_zip(tmp_path / "a.zip", files)
     found = _read(path)
-    assert count_skeletons(path) == 6
+    assert len(found) == 6
     assert [item.name for item in found if isinstance(item, Clip)] == [
         "S001C001P001R001A001",
         "S001C001P001R002A001",
@@ -60,6 +62,15 @@ def test_damaged_files_are_named_and_reading_goes_on(tmp_path: Path) -> None:
     }
 
 
+def test_recordings_go_to_processes_and_from_any_number_on(tmp_path: Path) -> None:
+    files = {f"S001C001P001R001A00{action}.skeleton": TEXT for action in (2, 1, 3)}
+    path = write_zip(tmp_path / "a.zip", files)
+    reading = open_skeletons(path, cleaning=CLEANING, num_classes=20)
+    assert (reading.num_recordings, reading.num_clips) == (3, 3)
+    read, later = pickle.loads(pickle.dumps((reading.read, list(reading.recordings(1)))))
+    assert [read(recording)[0].name[-4:] for recording in later] == ["A002", "A003"]
+
+
 def test_member_whose_bytes_changed_on_disk_is_dropped(tmp_path: Path) -> None:
     files = {"S001C001P001R001A001.skeleton": TEXT, "S001C001P001R001A002.skeleton": TEXT}
     path = write_zip(tmp_path / "a.zip", files, method=zipfile.ZIP_STORED)
@@ -67,7 +78,7 @@ def test_member_whose_bytes_changed_on_disk_is_dropped(tmp_path: Path) -> None:
     path.write_bytes(data.replace(b" 1 2 3 4 ", b" 1 2 3 5 ", 1))
     first, second = _read(path)
     assert isinstance(first, Dropped)
-    assert first.reason.startswith("cannot be unpacked: Bad CRC-32")
+    assert first.reason.startswith("cannot be unpacked: the checksum")
     assert isinstance(second, Clip)
 
 

@@ -49,7 +49,7 @@ def root(tmp_path: Path) -> Path:
     files[f"Simplified/{names[2]}.txt"] = FRAME[:-9]
     raw = tmp_path / "data" / "raw" / "irds"
     write_zip(raw / ARCHIVE.file, files)
-    write_source(raw, file=ARCHIVE.file, sha256="1", content_sha256="2", origin="a test")
+    write_source(raw, content_sha256="2", files=[])
     return tmp_path
 
 
@@ -75,9 +75,16 @@ def test_recordings_become_packed_clips_and_a_split(root: Path) -> None:
     assert not read_benchmark(benchmark).complete
     records = {record.stage: record for record in read_records(root)}
     assert records["preprocess"].metrics["all"] == {
-        "clips": 3, "frames": 15, "dropped": 1, "damaged_share": 0.25,
+        "clips": 3, "frames": 15, "dropped": 1, "missing": 0, "leaked": 3, "damaged_share": 0.25,
     }  # fmt: skip
-    assert records["split"].metrics["all"] == {"train": 1, "test": 2, "classes": 9}
+    # Every frame of this test is the same, so both test clips are the training clip under another name.
+    assert records["split"].metrics["all"] == {"train": 1, "test": 2, "leaked": 2, "classes": 9}
+    leaks = (benchmark / "leaks.csv").read_text().splitlines()
+    assert leaks == [
+        "group,part,name,label",
+        "1,train,101_18_0_1_1_stand,0", "1,test,102_18_0_1_1_stand,0", "1,test,102_18_2_1_1_stand,2",
+    ]  # fmt: skip
+    assert "irds-xsub: 2 of 2 test clips stand in the training part as well" in done.stderr
 
 
 def test_too_many_damaged_clips_end_preprocess_with_one_line(root: Path) -> None:

@@ -5,12 +5,26 @@ from typing import Annotated
 from pydantic import Field
 
 from kinemask.datasets.kinesim import KINESIM, KINESIM2, Kinesim2Config, KinesimConfig
+from kinemask.datasets.ntu_sets import Ntu60Config, Ntu120Config
+from kinemask.datasets.own_section import RawFolderConfig
+from kinemask.datasets.raw_folder import RAW_FOLDER
 from kinemask.datasets.raw_irds import IRDS, IrdsConfig
+from kinemask.datasets.raw_ntu import NTU60, NTU120
+from kinemask.datasets.raw_pku import PKU1, PKU2, Pku1Config, Pku2Config
 from kinemask.datasets.raw_wmft import WMFT, WmftConfig
 from kinemask.datasets.reader import AnyReader
 
 DatasetConfig = Annotated[
-    KinesimConfig | Kinesim2Config | IrdsConfig | WmftConfig, Field(discriminator="name")
+    KinesimConfig
+    | Kinesim2Config
+    | IrdsConfig
+    | WmftConfig
+    | Ntu60Config
+    | Ntu120Config
+    | Pku1Config
+    | Pku2Config
+    | RawFolderConfig,
+    Field(discriminator="name"),
 ]
 
 DATASETS: dict[str, AnyReader] = {
@@ -18,4 +32,9 @@ DATASETS: dict[str, AnyReader] = {
     "kinesim2": KINESIM2,
     "irds": IRDS,
     "wmft": WMFT,
+    "ntu60": NTU60,
+    "ntu120": NTU120,
+    "pku1": PKU1,
+    "pku2": PKU2,
+    "raw_folder": RAW_FOLDER,
 }

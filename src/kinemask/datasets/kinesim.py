@@ -5,7 +5,7 @@ It makes the whole chain run anywhere, offline. It is no evidence about real peo
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -15,20 +15,19 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 
 from kinemask.datasets.cleaning import Cleaning
-from kinemask.datasets.fetch import file_sha256, write_source
+from kinemask.datasets.fetch import SourceFile, file_sha256, write_source
 from kinemask.datasets.kinesim_actions import ACTIONS
 from kinemask.datasets.kinesim_camera import Camera, CameraConfig, draw_camera
 from kinemask.datasets.kinesim_motion import Action
 from kinemask.datasets.kinesim_scene import Person, SceneConfig, draw_people, perform
 from kinemask.datasets.kinesim_sensor import SensorConfig, observe, skeleton_text
 from kinemask.datasets.protocols import odd_subjects, train_cameras
-from kinemask.datasets.reader import DatasetReader, DatasetSection, Expected
-from kinemask.datasets.skeleton_zip import count_skeletons, read_skeleton_zip
+from kinemask.datasets.reader import DatasetReader, DatasetSection, Expected, Reading, Verdict
+from kinemask.datasets.skeleton_zip import open_skeletons
 from kinemask.progress import progress
 from kinemask.seeding import numpy_generator
-from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
-from kinemask.skeleton.packed import Dropped, Rule
+from kinemask.skeleton.packed import Rule
 from kinemask.storage import whole_folder, writing
 
 ARCHIVE_FILE = "skeletons.zip"
@@ -182,23 +181,20 @@ def write_archive(config: SimulatedSection, path: Path, *, name: str) -> str:
     return digest.hexdigest()
 
 
-def fetch(config: SimulatedSection, folder: Path, mirrors: Sequence[str]) -> None:
+def fetch(config: SimulatedSection, name: str, folder: Path, mirrors: Sequence[str]) -> None:
     """Simulate the archive; no mirror is asked. Raises StorageError if the disk does not take it."""
-    name = str(config.model_dump()["name"])
     with whole_folder(folder) as partial, writing(folder):
         content = write_archive(config, partial / ARCHIVE_FILE, name=name)
-        sha256 = file_sha256(partial / ARCHIVE_FILE)
-        write_source(partial, file=ARCHIVE_FILE, sha256=sha256, content_sha256=content, origin="simulated")
+        path = partial / ARCHIVE_FILE
+        file = SourceFile(
+            name=ARCHIVE_FILE, bytes=path.stat().st_size, sha256=file_sha256(path), origin="simulated"
+        )
+        write_source(partial, content_sha256=content, files=[file])
 
 
-def count(config: SimulatedSection, folder: Path) -> int:
-    """How many clips `read` yields."""
-    return count_skeletons(folder / ARCHIVE_FILE)
-
-
-def read(config: SimulatedSection, folder: Path) -> Iterator[Clip | Dropped]:
+def open_raw(config: SimulatedSection, name: str, folder: Path) -> Reading:
     """The clips, sorted by name: read as NTU's are."""
-    return read_skeleton_zip(
+    return open_skeletons(
         folder / ARCHIVE_FILE,
         cleaning=config.cleaning,
         num_classes=len(config.chosen_actions()),
@@ -206,7 +202,12 @@ def read(config: SimulatedSection, folder: Path) -> Iterator[Clip | Dropped]:
     )
 
 
-def class_names(config: SimulatedSection) -> tuple[str, ...]:
+def check(config: SimulatedSection, name: str, mirrors: Sequence[str]) -> Verdict:
+    """There is nothing to look for."""
+    return Verdict("made here", (f"{len(clip_keys(config))} clips, simulated by download",))
+
+
+def class_names(config: SimulatedSection, folder: Path) -> tuple[str, ...]:
     """The names of the actions, in order of their labels."""
     return tuple(action.name.replace("_", " ") for action in config.chosen_actions())
 
@@ -236,15 +237,15 @@ def expected(config: SimulatedSection) -> Expected:
 def _reader(config: type[C]) -> DatasetReader[C]:
     return DatasetReader(
         config=config,
-        layout=KINECT25,
-        persons=_PERSONS,
-        mirror_keeps_label=True,  # left-handers do it with the left
+        layout=lambda config: KINECT25,
+        persons=lambda config: _PERSONS,
+        mirror_keeps_label=lambda config: True,  # left-handers do it with the left
         class_names=class_names,
         protocols=protocols,
         expected=expected,
         fetch=fetch,
-        count=count,
-        read=read,
+        open=open_raw,
+        check=check,
     )
 
 

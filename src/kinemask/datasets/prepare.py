@@ -1,53 +1,179 @@
 """From the raw folder of any dataset to its packed form, with everything dropped counted and named."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import closing
+from functools import partial
+from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
+from kinemask.datasets.fetch import SOURCE_FILE, read_source
 from kinemask.datasets.protocols import differences
-from kinemask.datasets.reader import AnyReader, DatasetError, DatasetSection
-from kinemask.progress import progress
+from kinemask.datasets.reader import AnyReader, DatasetError, DatasetSection, Reading
+from kinemask.progress import group_progress
+from kinemask.run_key import code_digest, run_key
+from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import DatasetInfo, Dropped, PackedWriter
+from kinemask.workers import ordered_map, usable_cores
 
-_NAMED_DROPS = 3
+PREPARING_CODE = ("datasets", "skeleton")
+
+_NAMED = 3
+_FEW_CLIPS = 2000  # are read here before other processes have started
+_RUN_CLIPS = 16  # about so many are handed to a process at once
+_CURE = (
+    "run again, it goes on where it stopped; on fewer cores (taskset -c 0,1 before the command) it takes less"
+)
+_LOG = logging.getLogger(__name__)
+
+Items = list[Clip | Dropped]
 
 
-def prepare(reader: AnyReader, config: DatasetSection, *, name: str, raw: Path, packed: Path) -> DatasetInfo:
-    """Read `raw`, write `packed`.
+def prepare(
+    reader: AnyReader,
+    config: DatasetSection,
+    *,
+    name: str,
+    raw: Path,
+    packed: Path,
+    processes: int | None = None,
+) -> DatasetInfo:
+    """Read `raw`, write `packed`; a run that was interrupted goes on where it stopped.
 
-    Raises DatasetError if more than `max_damaged_share` of the clips are damaged, or if nothing was dropped
-    and the counts are still not the known ones.
+    `processes` changes the time only; None is as many as help. Raises DatasetError if more than
+    `max_damaged_share` of the clips are damaged, or if all seems to be there and the counts are still not the
+    known ones.
     """
-    protocols = reader.protocols(config)
-    dropped: list[Dropped] = []
-    with PackedWriter(packed, reader.layout, reader.persons) as writer:
-        clips = reader.read(config, raw)
-        for clip in progress(clips, name=f"preprocess {name}", unit="clip", total=reader.count(config, raw)):
-            if isinstance(clip, Dropped):
-                dropped.append(clip)
-            else:
-                writer.add(clip)
-        check_damage(name, dropped, num_read=writer.num_clips + len(dropped), most=config.max_damaged_share)
+    reading = reader.open(config, name, raw)
+    class_names, protocols = reader.class_names(config, raw), reader.protocols(config)
+    key = _key(config, reading, raw)
+    with PackedWriter(packed, reader.layout(config), reader.persons(config), key=key) as writer:
+        _read(reading, writer, name=name, processes=processes)
+        damaged = [item for item in (*reading.left_out, *writer.dropped) if item.damaged]
+        num_read = writer.num_clips + len(damaged)
+        check_damage(name, damaged, num_read=num_read, most=config.max_damaged_share)
+        complete = config.complete and not damaged and not reading.missing
         expected = reader.expected(config)
-        if expected is not None and not dropped:
+        if expected is not None and complete:
             wrong = differences(writer.table(protocols), writer.num_frames, expected)
             if wrong:
                 raise DatasetError(f"{name} is not what it should be: {'; '.join(wrong)}: run download again")
-        return writer.finish(
+        info = writer.finish(
             name=name,
-            class_names=reader.class_names(config),
+            class_names=class_names,
             protocols=protocols,
-            mirror_keeps_label=reader.mirror_keeps_label,
-            complete=config.complete and not dropped,
-            dropped=dropped,
+            mirror_keeps_label=reader.mirror_keeps_label(config),
+            complete=complete,
+            left_out=reading.left_out,
+            missing=reading.missing,
         )
+    _warn(info, damaged)
+    return info
 
 
-def check_damage(name: str, dropped: Sequence[Dropped], *, num_read: int, most: float) -> None:
+def check_damage(name: str, damaged: Sequence[Dropped], *, num_read: int, most: float) -> None:
     """Raise DatasetError if more than the share `most` of the clips read is damaged."""
-    if num_read and len(dropped) > most * num_read:
-        first = "; ".join(f"{clip.name} ({clip.reason})" for clip in dropped[:_NAMED_DROPS])
-        more = "; ..." if len(dropped) > _NAMED_DROPS else ""
+    if num_read and len(damaged) > most * num_read:
         raise DatasetError(
-            f"{name}: {len(dropped)} of {num_read} clips are damaged, at most the share {most:g} may be: "
-            f"{first}{more}. Get the files again, or raise datasets.{name}.max_damaged_share in params.yaml"
+            f"{name}: {len(damaged)} of {num_read} clips are damaged, at most the share {most:g} may be: "
+            f"{_first([f'{clip.name} ({clip.reason})' for clip in damaged], '; ')}. "
+            f"Get the files again, or raise datasets.{name}.max_damaged_share in params.yaml"
         )
+
+
+def _key(config: DatasetSection, reading: Reading, raw: Path) -> str:
+    """What decides the packed form. The share that may be damaged does not: raised, nothing is read again."""
+    files = sorted(path for path in raw.rglob("*") if path.is_file() and path.name != SOURCE_FILE)
+    stats = [(path.relative_to(raw).as_posix(), path.stat()) for path in files]
+    return run_key(
+        {
+            "section": config.model_dump_json(exclude={"max_damaged_share"}),
+            "content": read_source(raw).content_sha256,
+            # Archives are used in place: one that was exchanged since download is another.
+            "files": str([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]),
+            "recordings": str(reading.num_recordings),
+            "code": code_digest(PREPARING_CODE),
+            "numpy": version("numpy"),
+        }
+    )
+
+
+def _read(reading: Reading, writer: PackedWriter, *, name: str, processes: int | None) -> None:
+    """Add what is not there yet of the recordings, in their order."""
+    if writer.num_recordings >= reading.num_recordings:
+        return
+    done = writer.num_clips + len(writer.dropped)
+    if processes is None:
+        processes = 1 if reading.num_clips - done < _FEW_CLIPS else usable_cores()
+    # A recording of many clips is a run of its own: what is under way must fit into memory.
+    num = max(1, _RUN_CLIPS * reading.num_recordings // max(1, reading.num_clips))
+    runs = _runs(reading.recordings(writer.num_recordings), num)
+    bar = f"preprocess {name}"
+    with closing(
+        ordered_map(partial(_read_run, reading.read), runs, processes=processes, name=bar, cure=_CURE)
+    ) as results:
+        recordings = chain.from_iterable(results)
+        for items in group_progress(recordings, name=bar, unit="clip", total=reading.num_clips, done=done):
+            writer.add(*_named_once(items, writer.names))
+    found, announced = writer.num_recordings, reading.num_recordings
+    assert found == announced, f"{found} recordings came, {announced} were announced"
+
+
+def _runs(recordings: Iterator[Any], num: int) -> Iterator[list[Any]]:
+    while run := list(islice(recordings, num)):
+        yield run
+
+
+def _read_run(read: Callable[[Any], Sequence[Clip | Dropped]], run: Sequence[Any]) -> list[Items]:
+    """What the recordings hold, with the hashes that take a while: this runs in a worker."""
+    found = [list(read(recording)) for recording in run]
+    for item in chain.from_iterable(found):
+        if isinstance(item, Clip):
+            _ = item.content_sha256
+    return found
+
+
+def _named_once(items: Items, names: Set[str]) -> Items:
+    """The items, with clips dropped whose name another one has."""
+    kept: Items = []
+    here: set[str] = set()
+    for item in items:
+        if isinstance(item, Clip):
+            if item.name in names or item.name in here:
+                item = Dropped(item.name, "two recordings have this name, the first is kept")
+            here.add(item.name)
+        kept.append(item)
+    return kept
+
+
+def _warn(info: DatasetInfo, damaged: Sequence[Dropped]) -> None:
+    """Say in one line each what is damaged, what is missing and what leaks."""
+    if damaged:
+        _LOG.warning(
+            "%s: %d clips are damaged and left out: %s; dataset.json names all",
+            info.name,
+            len(damaged),
+            _first([f"{clip.name} ({clip.reason})" for clip in damaged], "; "),
+        )
+    if info.missing:
+        _LOG.warning(
+            "%s is partial: %d recordings of the whole data set are missing: %s; dataset.json names all",
+            info.name,
+            len(info.missing),
+            _first(info.missing),
+        )
+    for protocol, groups in info.leaks.items():
+        if groups:
+            _LOG.warning(
+                "%s: %d recordings are on both sides of %s under different names: %s; dataset.json names all",
+                info.name,
+                len(groups),
+                protocol,
+                _first([" = ".join(names) for names in groups]),
+            )
+
+
+def _first(texts: Sequence[str], between: str = ", ") -> str:
+    return between.join([*texts[:_NAMED], *(["..."] if len(texts) > _NAMED else [])])

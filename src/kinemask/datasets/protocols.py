@@ -25,6 +25,11 @@ def train_cameras(cameras: Collection[int]) -> Rule:
     return lambda clips: parts(clips["camera"].isin(cameras), ~clips["camera"].isin(cameras))
 
 
+def even_setups(clips: pd.DataFrame) -> pd.Series:
+    """Setups with even numbers train, with odd numbers test: NTU's cross-setup protocol."""
+    return parts(clips["setup"] % 2 == 0, clips["setup"] % 2 == 1)
+
+
 def odd_subjects(clips: pd.DataFrame) -> pd.Series:
     """Subjects with odd numbers train, with even numbers test."""
     return parts(clips["subject"] % 2 == 1, clips["subject"] % 2 == 0)

@@ -3,9 +3,8 @@
 Miron et al., Data 2021, 6(5), 46. https://doi.org/10.3390/data6050046 ; https://zenodo.org/records/4610859
 """
 
-import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -13,13 +12,14 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float32
 
-from kinemask.datasets.archive import count_clips, frames_of, read_clips
-from kinemask.datasets.fetch import Archive, fetch_archive
+from kinemask.datasets.archive import frames_of
+from kinemask.datasets.fetch import Archive, check_archive, fetch_archive
 from kinemask.datasets.protocols import odd_subjects, trait, without
-from kinemask.datasets.reader import DamagedError, DatasetReader, Expected, RecordedSection
+from kinemask.datasets.reader import DamagedError, DatasetReader, Expected, Reading, RecordedSection, Verdict
+from kinemask.datasets.zip_reading import open_zip
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
-from kinemask.skeleton.packed import Dropped, Rule
+from kinemask.skeleton.packed import Rule
 
 CLASS_NAMES = (
     "elbow flexion left", "elbow flexion right", "shoulder flexion left", "shoulder flexion right",
@@ -88,19 +88,19 @@ def protocols(config: IrdsConfig) -> dict[str, Rule]:
     return {name: without(rule, "correct", (_POOR,)) for name, rule in rules.items()}
 
 
-def fetch(config: IrdsConfig, folder: Path, mirrors: Sequence[str]) -> None:
+def fetch(config: IrdsConfig, name: str, folder: Path, mirrors: Sequence[str]) -> None:
     """The archive of a mirror or of Zenodo, all of it even for a slice: only the whole can be verified."""
     fetch_archive(ARCHIVE, folder, mirrors)
 
 
-def count(config: IrdsConfig, folder: Path) -> int:
-    """How many clips `read` yields."""
-    return count_clips(folder / ARCHIVE.file, _is_clip, one_in=config.one_clip_in)
-
-
-def read(config: IrdsConfig, folder: Path) -> Iterator[Clip | Dropped]:
+def open_raw(config: IrdsConfig, name: str, folder: Path) -> Reading:
     """The clips, sorted by name."""
-    return read_clips(folder / ARCHIVE.file, _is_clip, _clip, one_in=config.one_clip_in)
+    return open_zip(folder / ARCHIVE.file, _is_clip, _clip, one_in=config.one_clip_in)
+
+
+def check(config: IrdsConfig, name: str, mirrors: Sequence[str]) -> Verdict:
+    """Whether a folder of the mirrors has the archive, or from where it would come."""
+    return check_archive(ARCHIVE, mirrors)
 
 
 def _clip(name: str, data: bytes) -> Clip:
@@ -114,7 +114,6 @@ def _clip(name: str, data: bytes) -> Clip:
         subject=int(parts[1]),
         joints=rearrange(joints, "T V C -> T 1 V C"),
         present=np.ones((len(joints), 1), np.bool_),
-        source_sha256=hashlib.sha256(data).hexdigest(),
         replication=int(parts[3]),
         traits={"group": _GROUPS[parts[1][0]], "correct": parts[4], "position": parts[5]},
     )
@@ -137,13 +136,13 @@ def read_frames(data: bytes) -> Float32[np.ndarray, "T V C"]:
 
 IRDS = DatasetReader(
     config=IrdsConfig,
-    layout=KINECT25,
-    persons=1,
-    mirror_keeps_label=False,  # left and right are different classes
-    class_names=lambda config: CLASS_NAMES,
+    layout=lambda config: KINECT25,
+    persons=lambda config: 1,
+    mirror_keeps_label=lambda config: False,  # left and right are different classes
+    class_names=lambda config, folder: CLASS_NAMES,
     protocols=protocols,
     expected=lambda config: EXPECTED if config.complete else None,
     fetch=fetch,
-    count=count,
-    read=read,
+    open=open_raw,
+    check=check,
 )

@@ -5,6 +5,7 @@ joint of 12 values, x y z first. As in shahroudy/NTURGB-D:Matlab/read_skeleton_f
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +80,14 @@ class _Lines:
 
 def read_skeleton(data: bytes, *, num_joints: int = 25) -> Recording:
     """The recording that a `.skeleton` file holds. Raises DamagedError with the line and the reason."""
+    from kinemask.datasets.skeleton_text import read_fast
+
+    recording = read_fast(data, num_joints)
+    return explain_skeleton(data, num_joints=num_joints) if recording is None else recording
+
+
+def explain_skeleton(data: bytes, *, num_joints: int = 25) -> Recording:
+    """What `read_skeleton` promises, slowly: for what is damaged, or spelled in a way few files are."""
     if not data.strip():
         raise DamagedError("the file is empty")
     lines = _Lines(data)
@@ -101,7 +110,8 @@ def read_skeleton(data: bytes, *, num_joints: int = 25) -> Recording:
                 f"the file ends in frame {frame + 1} of the {num_frames} frames announced"
             ) from None
     lines.check_end(num_frames)
-    joints = rearrange(_numbers(coordinates, frames, num_joints), "(B V C) -> B V C", V=num_joints, C=3)
+    numbers = to_numbers(coordinates, place=lambda number: f"frame {frames[number // (3 * num_joints)] + 1}")
+    joints = rearrange(numbers, "(B V C) -> B V C", V=num_joints, C=3)
     possible = (np.abs(joints) <= FARTHEST_METRES).all(axis=(1, 2))  # NaN is not
     if not possible.all():
         raise DamagedError(impossible_coordinate(frames[int(possible.argmin())]))
@@ -120,14 +130,14 @@ def _read_body(lines: _Lines, coordinates: list[bytes], num_joints: int) -> str:
     return body.decode("ascii", errors="backslashreplace")
 
 
-def _numbers(values: list[bytes], frames: list[int], num_joints: int) -> Float32[np.ndarray, " K"]:
+def to_numbers(values: list[bytes], place: Callable[[int], str]) -> Float32[np.ndarray, " K"]:
+    """The numbers as float32. Raises DamagedError for the first that is none; `place` says where."""
     try:
         with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is damage of its own
             return np.array(values, dtype=np.float64).astype(np.float32)
     except ValueError:
-        bad = next(place for place, value in enumerate(values) if not _is_number(value))
-        frame = frames[bad // (3 * num_joints)] + 1
-        raise DamagedError(f"frame {frame}: {_shown(values[bad])} is not a number") from None
+        bad = next(number for number, value in enumerate(values) if not _is_number(value))
+        raise DamagedError(f"{place(bad)}: {_shown(values[bad])} is not a number") from None
 
 
 def _is_number(value: bytes) -> bool:

@@ -4,9 +4,8 @@
 https://github.com/alexandrebarachant/WMFT_JBHI
 """
 
-import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -14,13 +13,14 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float32
 
-from kinemask.datasets.archive import count_clips, frames_of, read_clips
-from kinemask.datasets.fetch import Archive, fetch_archive
+from kinemask.datasets.archive import frames_of
+from kinemask.datasets.fetch import Archive, check_archive, fetch_archive
 from kinemask.datasets.protocols import both, odd_subjects, trait
-from kinemask.datasets.reader import DamagedError, DatasetReader, Expected, RecordedSection
+from kinemask.datasets.reader import DamagedError, DatasetReader, Expected, Reading, RecordedSection, Verdict
+from kinemask.datasets.zip_reading import open_zip
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
-from kinemask.skeleton.packed import Dropped, Rule
+from kinemask.skeleton.packed import Rule
 
 CLASS_NAMES = (
     "forearm to table", "forearm to box", "extend elbow 1", "extend elbow 2", "hand to the table",
@@ -78,19 +78,19 @@ def protocols(config: WmftConfig) -> dict[str, Rule]:
     }
 
 
-def fetch(config: WmftConfig, folder: Path, mirrors: Sequence[str]) -> None:
+def fetch(config: WmftConfig, name: str, folder: Path, mirrors: Sequence[str]) -> None:
     """The archive of a mirror or of the authors, whole even for a slice: only the whole can be verified."""
     fetch_archive(ARCHIVE, folder, mirrors)
 
 
-def count(config: WmftConfig, folder: Path) -> int:
-    """How many clips `read` yields."""
-    return count_clips(folder / ARCHIVE.file, _is_clip, one_in=config.one_clip_in)
-
-
-def read(config: WmftConfig, folder: Path) -> Iterator[Clip | Dropped]:
+def open_raw(config: WmftConfig, name: str, folder: Path) -> Reading:
     """The clips, sorted by name."""
-    return read_clips(folder / ARCHIVE.file, _is_clip, _clip, one_in=config.one_clip_in)
+    return open_zip(folder / ARCHIVE.file, _is_clip, _clip, one_in=config.one_clip_in)
+
+
+def check(config: WmftConfig, name: str, mirrors: Sequence[str]) -> Verdict:
+    """Whether a folder of the mirrors has the archive, or from where it would come."""
+    return check_archive(ARCHIVE, mirrors)
 
 
 def _clip(name: str, data: bytes) -> Clip:
@@ -104,7 +104,6 @@ def _clip(name: str, data: bytes) -> Clip:
         subject=int(parts[1]),
         joints=rearrange(joints, "T V C -> T 1 V C"),
         present=np.ones((len(joints), 1), np.bool_),
-        source_sha256=hashlib.sha256(data).hexdigest(),
         traits={"condition": parts[2]},
     )
 
@@ -121,13 +120,13 @@ def read_frames(data: bytes) -> Float32[np.ndarray, "T V C"]:
 
 WMFT = DatasetReader(
     config=WmftConfig,
-    layout=KINECT25,
-    persons=1,
-    mirror_keeps_label=True,  # no task is named for a side
-    class_names=lambda config: CLASS_NAMES,
+    layout=lambda config: KINECT25,
+    persons=lambda config: 1,
+    mirror_keeps_label=lambda config: True,  # no task is named for a side
+    class_names=lambda config, folder: CLASS_NAMES,
     protocols=protocols,
     expected=lambda config: EXPECTED if config.complete else None,
     fetch=fetch,
-    count=count,
-    read=read,
+    open=open_raw,
+    check=check,
 )

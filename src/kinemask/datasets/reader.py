@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -68,23 +68,49 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """The recordings of a raw folder: handed to processes one by one, packed in this order."""
+
+    num_recordings: int
+    num_clips: int  # for the bar; a recording may hold several clips, or be damaged
+    # From this number on, in order: what says where a recording is, small, or its bytes.
+    recordings: Callable[[int], Iterator[Any]]
+    # The clips of one recording; runs in a worker, so it is a function of a module or a partial of one.
+    read: Callable[[Any], Sequence[Clip | Dropped]]
+    left_out: tuple[Dropped, ...] = ()  # known without reading, damaged or not
+    missing: tuple[str, ...] = ()  # names that the whole data set has and these archives do not
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of the archives of a dataset before anyone waits for them."""
+
+    state: Literal["whole", "partial", "absent", "unusable", "made here"]
+    facts: tuple[str, ...]  # what was found, one line each
+    problems: tuple[str, ...] = ()  # what is wrong or missing, one line each with what to do
+
+
+@dataclass(frozen=True)
 class DatasetReader(Generic[D]):
-    """One entry of DATASETS: plain facts, and functions that take the dataset's section of params.yaml."""
+    """One entry of DATASETS: functions that take the dataset's section of params.yaml.
+
+    Where a name is asked for, it is the key under `datasets`: that of the raw folder data/raw/<name>.
+    """
 
     config: type[D]
-    layout: Layout
-    persons: int  # M of the packed form
-    mirror_keeps_label: bool  # False where left and right are different classes
-    class_names: Callable[[D], tuple[str, ...]]
+    layout: Callable[[D], Layout]
+    persons: Callable[[D], int]  # M of the packed form
+    mirror_keeps_label: Callable[[D], bool]  # False where left and right are different classes
+    class_names: Callable[[D, Path], tuple[str, ...]]  # (section, raw folder)
     protocols: Callable[[D], dict[str, Rule]]
-    # None: nothing is known beforehand (simulated people).
+    # None: nothing is known beforehand.
     expected: Callable[[D], Expected | None]
-    # (section, folder, mirrors): fill `folder` with the archive(s) and source.json, or leave it absent.
-    fetch: Callable[[D, Path, Sequence[str]], None]
-    # (section, folder): how many clips or damaged clips `read` will yield, for the progress bar.
-    count: Callable[[D, Path], int]
-    # (section, folder): the clips, and in their place the damaged ones; reading goes on after those.
-    read: Callable[[D, Path], Iterator[Clip | Dropped]]
+    # (section, name, raw folder, mirrors): fill the folder with archives and source.json, or leave it absent.
+    fetch: Callable[[D, str, Path, Sequence[str]], None]
+    # (section, name, raw folder): what there is to read.
+    open: Callable[[D, str, Path], Reading]
+    # (section, name, mirrors): what `kinemask data check` says, in seconds.
+    check: Callable[[D, str, Sequence[str]], Verdict]
 
 
 AnyReader = DatasetReader[Any]

@@ -1,56 +1,44 @@
 """A zip of `.skeleton` files with NTU's names, as clips: for NTU RGB+D and for simulated people alike."""
 
-import hashlib
-import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from kinemask.datasets.archive import count_clips, read_clips
 from kinemask.datasets.cleaning import Cleaning, clean
+from kinemask.datasets.ntu_names import parse_name
 from kinemask.datasets.raw_skeleton import read_skeleton
-from kinemask.datasets.reader import DamagedError
+from kinemask.datasets.reader import DamagedError, Reading
+from kinemask.datasets.zip_reading import open_zip
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
-from kinemask.skeleton.packed import Dropped
-
-_NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 
-def count_skeletons(path: Path) -> int:
-    """How many `.skeleton` files the archive holds."""
-    return count_clips(path, _is_skeleton)
+def open_skeletons(path: Path, *, cleaning: Cleaning, num_classes: int, persons: int = 2) -> Reading:
+    """The clips of an archive in order of their names."""
+    parse = partial(skeleton_clip, cleaning=cleaning, num_classes=num_classes, persons=persons)
+    return open_zip(path, is_skeleton, parse)
 
 
-def read_skeleton_zip(
-    path: Path, *, cleaning: Cleaning, num_classes: int, persons: int = 2
-) -> Iterator[Clip | Dropped]:
-    """The clips of an archive in order of their names, and in their place the damaged ones with reasons."""
-    parse = partial(_clip, cleaning=cleaning, num_classes=num_classes, persons=persons)
-    return read_clips(path, _is_skeleton, parse)
-
-
-def _is_skeleton(path: PurePosixPath) -> bool:
+def is_skeleton(path: PurePosixPath) -> bool:
+    """Whether a member of an archive is a `.skeleton` file."""
     return path.suffix == ".skeleton"
 
 
-def _clip(name: str, data: bytes, *, cleaning: Cleaning, num_classes: int, persons: int) -> Clip:
-    numbers = _NAME.fullmatch(name)
-    if numbers is None:
+def skeleton_clip(name: str, data: bytes, *, cleaning: Cleaning, num_classes: int, persons: int) -> Clip:
+    """The clip of that name that a `.skeleton` file holds. Raises DamagedError."""
+    said = parse_name(name)
+    if said is None:
         raise DamagedError("the name is not SsssCcccPpppRrrrAaaa")
-    setup, camera, subject, replication, action = map(int, numbers.groups())
-    if not 1 <= action <= num_classes:
-        raise DamagedError(f"action {action}, expected 1 to {num_classes}")
+    if not 1 <= said.action <= num_classes:
+        raise DamagedError(f"action {said.action}, expected 1 to {num_classes}")
     cleaned = clean(read_skeleton(data, num_joints=KINECT25.num_joints), cleaning, persons=persons)
     return Clip(
         name=name,
-        label=action - 1,
-        subject=subject,
+        label=said.action - 1,
+        subject=said.performer,
         joints=cleaned.joints,
         present=cleaned.present,
-        source_sha256=hashlib.sha256(data).hexdigest(),
-        camera=camera,
-        setup=setup,
-        replication=replication,
+        camera=said.camera,
+        setup=said.setup,
+        replication=said.replication,
         cleaned=cleaned.removed,
     )

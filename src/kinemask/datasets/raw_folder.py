@@ -1,0 +1,255 @@
+"""Users' own recordings: a folder of .npy, .csv, .skeleton or .bvh files and a labels.csv that names them."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import Float
+
+from kinemask.datasets.cleaning import Cleaned, clean
+from kinemask.datasets.fetch import SourceFile, file_sha256, write_source
+from kinemask.datasets.gated import content_of
+from kinemask.datasets.labels import SUFFIXES, Labelled, Labels, read_labels
+from kinemask.datasets.own_frames import Convention, read_frames
+from kinemask.datasets.own_section import RawFolderConfig, body_of, convention_of
+from kinemask.datasets.raw_skeleton import Recording, read_skeleton
+from kinemask.datasets.reader import (
+    DamagedError,
+    DatasetError,
+    DatasetReader,
+    Reading,
+    Verdict,
+)
+from kinemask.progress import progress
+from kinemask.skeleton.clip import Clip
+from kinemask.skeleton.packed import Dropped, Rule
+from kinemask.storage import whole_folder, writing
+
+LABELS = "labels.csv"
+RECORDINGS = "recordings"
+
+_SAMPLE = 12
+_SHOWN = 3
+_TALL_METRES = (0.3, 3.0)
+_LYING = 0.6  # a body less high than this share of its longest side is not upright
+
+
+def fetch(config: RawFolderConfig, name: str, folder: Path, mirrors: Sequence[str]) -> None:
+    """Fill `folder` with a link to each recording, below recordings/, and to labels.csv.
+
+    Links are to files, absolute: DVC follows those, so that a changed recording makes the graph stale. Raises
+    DatasetError if labels.csv and the protocols do not fit.
+    """
+    place = _require_folder(config, name)
+    if folder.absolute().is_relative_to(place.resolve()):
+        raise DatasetError(
+            f"datasets.{name}.folder: {place} holds the project: give recordings a folder of their own"
+        )
+    _labels_of(config, name, place / config.labels)
+    names = list_recordings(config)
+    links = {LABELS: place / config.labels} | {f"{RECORDINGS}/{file}": place / file for file in names}
+    bar = progress(links.items(), name=f"look at {name}", unit="file", total=len(links))
+    digests = {file: file_sha256(path) for file, path in bar}
+    with whole_folder(folder) as partial_folder, writing(folder):
+        files = []
+        for file, path in links.items():
+            (partial_folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (partial_folder / file).symlink_to(path.resolve())
+            size = path.stat().st_size
+            files.append(SourceFile(name=file, bytes=size, sha256=digests[file], origin=str(path)))
+        write_source(partial_folder, content_sha256=content_of(digests), files=files)
+
+
+def open_folder(config: RawFolderConfig, name: str, folder: Path) -> Reading:
+    """The recordings that labels.csv names, sorted by file. Raises DatasetError if a link leads nowhere."""
+    gone = _dangling(folder)
+    if gone:
+        raise DatasetError(f"{name}: {gone[0].readlink()} is gone: put it back, or run download again")
+    labels = _labels_of(config, name, folder / LABELS)
+    there = set(_files_below(folder / RECORDINGS))
+    rows = [row for row in labels.rows if row.file in there]
+    return Reading(
+        num_recordings=len(rows),
+        num_clips=len(rows),
+        recordings=partial(_from, rows),
+        read=partial(_read, folder=folder / RECORDINGS, config=config, convention=convention_of(config)),
+        left_out=_left_out(config, labels, there),
+    )
+
+
+def check(config: RawFolderConfig, name: str, mirrors: Sequence[str]) -> Verdict:
+    """What labels.csv, the folder and a dozen of the files say."""
+    try:
+        place = _require_folder(config, name)
+    except DatasetError as error:
+        return Verdict("absent", (), (str(error),))
+    try:
+        labels = _labels_of(config, name, place / config.labels)
+        convention = convention_of(config)
+    except DatasetError as error:
+        return Verdict("unusable", (), (str(error),))
+    there = set(list_recordings(config))
+    left_out = _left_out(config, labels, there)
+    rows = [row for row in labels.rows if row.file in there]
+    sample = rows[:: max(1, -(-len(rows) // _SAMPLE))]
+    read = [one for row in sample for one in _read(row, folder=place, config=config, convention=convention)]
+    clips = [one for one in read if isinstance(one, Clip)]
+    damaged = [one for one in (*left_out, *read) if isinstance(one, Dropped) and one.damaged]
+    facts = [
+        f"{place}: {len(labels.rows)} recordings of {len(labels.class_names)} classes in {config.labels}",
+        f"{len(clips)} of {len(sample)} files looked at can be read",
+    ]
+    unnamed = [one.name for one in left_out if not one.damaged]
+    if unnamed:
+        facts.append(f"{len(unnamed)} files are not named there and left out: {_few(unnamed)}")
+    problems = [
+        f"{link.readlink()} is gone, and DVC stops at the link to it: remove data/raw/{name}"
+        for link in _dangling(Path("data/raw", name))[:1]
+    ]
+    problems += [f"{one.name}: {one.reason}" for one in damaged[:_SHOWN]]
+    if len(damaged) > _SHOWN:
+        problems.append(f"and {len(damaged) - _SHOWN} more like these")
+    if not clips:
+        return Verdict("unusable", tuple(facts), tuple(problems))
+    sides = np.median([_sides(clip) for clip in clips], axis=0)
+    facts.append(f"bodies are {sides[1]:.2f} m high, {sides[0]:.2f} m wide (medians of the files looked at)")
+    problems += _doubts(name, sides)
+    return Verdict("partial" if damaged else "whole", tuple(facts), tuple(problems))
+
+
+def _dangling(raw: Path) -> list[Path]:
+    return sorted(path for path in raw.rglob("*") if path.is_symlink() and not path.exists())
+
+
+def list_recordings(config: RawFolderConfig) -> list[str]:
+    """All files of the user's folder that may be recordings, as paths below it, sorted."""
+    return [file for file in _files_below(config.place) if file != PurePosixPath(config.labels).as_posix()]
+
+
+def _files_below(folder: Path) -> list[str]:
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
+    hidden = (path for path in paths if any(part.startswith(".") for part in path.parts))
+    return sorted(str(path.as_posix()) for path in {*paths} - {*hidden} if (folder / path).is_file())
+
+
+def _require_folder(config: RawFolderConfig, name: str) -> Path:
+    if not config.place.is_dir():
+        raise DatasetError(
+            f"datasets.{name}.folder: {config.place} is no folder: put recordings and {config.labels} there, "
+            f"or name another in params.yaml"
+        )
+    return config.place
+
+
+def _labels_of(config: RawFolderConfig, name: str, path: Path) -> Labels:
+    return read_labels(path, config.protocols, f"datasets.{name}.protocols")
+
+
+def _left_out(config: RawFolderConfig, labels: Labels, there: set[str]) -> tuple[Dropped, ...]:
+    named = {row.file for row in labels.rows}
+    absent = f"{config.labels} names it, {config.folder} has no such file"
+    return (
+        *(Dropped(file, absent) for file in sorted(named - there)),
+        *(
+            Dropped(file, f"{config.labels} does not name it", damaged=False)
+            for file in sorted(there - named)
+        ),
+    )
+
+
+def _from(rows: Sequence[Labelled], start: int) -> Iterator[Labelled]:
+    return islice(rows, start, None)
+
+
+def _read(
+    row: Labelled, *, folder: Path, config: RawFolderConfig, convention: Convention
+) -> Sequence[Clip | Dropped]:
+    path = folder / row.file
+    try:
+        if path.suffix.lower() == ".skeleton":
+            cleaned = _read_bodies(path, config, convention)
+        else:
+            frames = read_frames(path, convention)
+            removed = {"filled_joints": frames.filled} if frames.filled else {}
+            cleaned = Cleaned(frames.joints, frames.present, removed)
+    except DamagedError as error:
+        return [Dropped(row.file, str(error))]
+    except OSError as error:
+        return [Dropped(row.file, f"cannot be read: {error.strerror or error}")]
+    clip = Clip(
+        name=row.file,
+        label=row.label,
+        joints=cleaned.joints,
+        present=cleaned.present,
+        traits=row.traits,
+        cleaned=cleaned.removed,
+        **row.numbers,
+    )
+    return [clip]
+
+
+def _read_bodies(path: Path, config: RawFolderConfig, convention: Convention) -> Cleaned:
+    """A .skeleton file, which is in metres with y up whatever the section says of the other formats."""
+    recording = read_skeleton(path.read_bytes(), num_joints=convention.layout.num_joints)
+    if config.cleaning is not None:
+        return clean(recording, config.cleaning, persons=config.persons)
+    return _as_they_are(recording, config.persons)
+
+
+def _as_they_are(recording: Recording, persons: int) -> Cleaned:
+    tracks = list(recording.bodies.values())
+    if not tracks:
+        raise DamagedError("no body in any frame")
+    if len(tracks) > persons:
+        raise DamagedError(f"{len(tracks)} bodies, `persons` is {persons}: say how to choose with `cleaning`")
+    joints = np.zeros((recording.num_frames, persons, *tracks[0].joints.shape[1:]), np.float32)
+    present = np.zeros((recording.num_frames, persons), np.bool_)
+    for person, track in enumerate(tracks):
+        joints[track.frames, person] = track.joints
+        present[track.frames, person] = True
+    return Cleaned(joints, present, {})
+
+
+def _sides(clip: Clip) -> Float[np.ndarray, " C"]:
+    """How far a body reaches along x, y and z, in metres: the median over the frames of all persons."""
+    bodies = clip.joints[clip.present]
+    sides: np.ndarray = np.median(bodies.max(axis=1) - bodies.min(axis=1), axis=0)
+    return sides
+
+
+def _doubts(name: str, sides: Float[np.ndarray, " C"]) -> list[str]:
+    longest = float(sides.max())
+    doubts = []
+    if not _TALL_METRES[0] <= longest <= _TALL_METRES[1]:
+        doubts.append(f"the longest side of a body is {longest:.3g} m: is datasets.{name}.units right?")
+    if sides[1] < _LYING * longest:
+        doubts.append(
+            f"bodies reach {sides[1]:.2f} m up and {longest:.2f} m aside: is datasets.{name}.up right?"
+        )
+    return doubts
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _protocols(config: RawFolderConfig) -> dict[str, Rule]:
+    return {name: protocol.rule() for name, protocol in config.protocols.items()}
+
+
+RAW_FOLDER = DatasetReader(
+    config=RawFolderConfig,
+    layout=body_of,
+    persons=lambda config: config.persons,
+    mirror_keeps_label=lambda config: config.mirror_keeps_label,
+    class_names=lambda config, folder: (
+        read_labels(folder / LABELS, config.protocols, "protocols").class_names
+    ),
+    protocols=_protocols,
+    expected=lambda config: None,
+    fetch=fetch,
+    open=open_folder,
+    check=check,
+)

@@ -1,0 +1,127 @@
+"""NTU RGB+D 60 and 120: 60 and 120 everyday actions by one or two people, three Kinects v2, under a licence.
+
+Shahroudy et al., CVPR 2016, https://arxiv.org/abs/1604.02808 ; Liu et al., TPAMI 2019,
+https://arxiv.org/abs/1905.04757 ; facts and splits: https://github.com/shahroudy/NTURGB-D
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from kinemask.datasets.archive import ZipListing, ZipMember, list_zip, read_member
+from kinemask.datasets.cleaning import Cleaning
+from kinemask.datasets.fetch import obtain
+from kinemask.datasets.gated import Companion, check_unchanged, fetch_gated, open_gated
+from kinemask.datasets.ntu_check import verdict
+from kinemask.datasets.ntu_names import CLASS_NAMES
+from kinemask.datasets.ntu_sets import (
+    LIST_FILE,
+    SETS,
+    Ntu60Config,
+    Ntu120Config,
+    NtuSet,
+    official_names,
+    read_list,
+)
+from kinemask.datasets.ntu_survey import survey
+from kinemask.datasets.reader import DamagedError, DatasetError, DatasetReader, Reading, Verdict
+from kinemask.datasets.skeleton_zip import is_skeleton, skeleton_clip
+from kinemask.skeleton.clip import Clip
+from kinemask.skeleton.layout import KINECT25
+from kinemask.skeleton.packed import Dropped
+
+_PERSONS = 2
+
+NtuConfig = Ntu60Config | Ntu120Config
+C = TypeVar("C", Ntu60Config, Ntu120Config)
+
+
+def fetch(config: NtuConfig, name: str, folder: Path, mirrors: Sequence[str]) -> None:
+    """Links to the user's archives, and the official list of missing skeletons."""
+    facts = SETS[config.name]
+    fetch_gated(
+        facts.gated,
+        name,
+        folder,
+        mirrors,
+        digests=lambda paths: {"skeletons": _list_some(name, tuple(paths.values())).digest},
+        companion=lambda: _fetch_list(facts, folder, mirrors),
+    )
+
+
+def _list_some(name: str, paths: Sequence[Path]) -> ZipListing:
+    """The recordings that the archives hold. Raises DatasetError if none can be read."""
+    listing = list_zip(paths, is_skeleton)
+    if not listing.members:
+        places = " and ".join(map(str, paths))
+        first = listing.refused[0] if listing.refused else None
+        why = f"{first.name}, and all others: {first.reason}" if first else "it holds no .skeleton file"
+        raise DatasetError(f"{name}: no recording can be read from {places} ({why})")
+    return listing
+
+
+def _fetch_list(facts: NtuSet, folder: Path, mirrors: Sequence[str]) -> Companion:
+    found = obtain(facts.listed, folder, mirrors, lambda part: official_names(part, facts))
+    data = found.part.read_bytes()
+    found.part.unlink()
+    return Companion(LIST_FILE, data, facts.listed_sha256, found.origin)
+
+
+def open_raw(config: NtuConfig, name: str, folder: Path) -> Reading:
+    """The recordings in order of their names, without those on the official list."""
+    facts = SETS[config.name]
+    listing = _list_some(name, tuple(open_gated(facts.gated, name, folder).values()))
+    try:
+        listed, digest = read_list((folder / LIST_FILE).read_bytes(), facts.setups)
+    except OSError:
+        raise DatasetError(f"{name}: {folder / LIST_FILE} is missing: run download") from None
+    check_unchanged(name, folder, {"skeletons": listing.digest, LIST_FILE: digest})
+    found = survey(listing, facts.setups, listed)
+    members = found.members[:: config.one_clip_in]
+    return Reading(
+        num_recordings=len(members),
+        num_clips=len(members),
+        recordings=lambda start: iter(members[start:]),
+        read=_reader_of(config),
+        left_out=found.left_out,
+        missing=found.missing,
+    )
+
+
+def _read(member: ZipMember, *, cleaning: Cleaning, num_classes: int) -> tuple[Clip | Dropped]:
+    try:
+        data = read_member(member)
+        clip = skeleton_clip(member.name, data, cleaning=cleaning, num_classes=num_classes, persons=_PERSONS)
+        return (clip,)
+    except DamagedError as error:
+        return (Dropped(member.name, str(error)),)
+
+
+def check(config: NtuConfig, name: str, mirrors: Sequence[str]) -> Verdict:
+    """What the archives of the mirrors hold, by their names and by a sample; nothing is fetched."""
+    facts = SETS[config.name]
+    return verdict(facts, name, mirrors, _reader_of(config), one_clip_in=config.one_clip_in)
+
+
+def _reader_of(config: NtuConfig) -> partial[tuple[Clip | Dropped]]:
+    return partial(_read, cleaning=config.cleaning, num_classes=SETS[config.name].num_classes)
+
+
+def _dataset(config: type[C]) -> DatasetReader[C]:
+    return DatasetReader(
+        config=config,
+        layout=lambda config: KINECT25,
+        persons=lambda config: _PERSONS,
+        mirror_keeps_label=lambda config: True,  # none of the 120 actions is named for a side
+        class_names=lambda config, folder: CLASS_NAMES[: SETS[config.name].num_classes],
+        protocols=lambda config: dict(SETS[config.name].rules),
+        expected=lambda config: SETS[config.name].expected if config.complete else None,
+        fetch=fetch,
+        open=open_raw,
+        check=check,
+    )
+
+
+NTU60 = _dataset(Ntu60Config)
+NTU120 = _dataset(Ntu120Config)

@@ -1,0 +1,54 @@
+"""What there is of the datasets, in words for people: behind `kinemask data`."""
+
+import json
+from pathlib import Path
+
+from kinemask.datasets import DATASETS, DatasetConfig
+from kinemask.datasets.fetch import SOURCE_FILE, DownloadConfig, is_url, mirrors_in_order
+from kinemask.datasets.reader import Verdict
+from kinemask.section import Section, load_params, read_yaml
+from kinemask.skeleton.packed import PACKED
+
+_READS = {"dataset": "datasets.{dataset}", "download": "download"}
+
+
+class _Params(Section):
+    dataset: DatasetConfig
+    download: DownloadConfig
+
+
+def check_dataset(root: Path, name: str) -> Verdict:
+    """What the archives of a dataset are like, before anyone waits for them. Raises ParamsError."""
+    params = load_params(_Params, _READS, root / "params.yaml", dataset=name)
+    own = [mirror if is_url(mirror) else str(root / mirror) for mirror in params.download.mirrors]
+    return DATASETS[params.dataset.name].check(params.dataset, name, mirrors_in_order(own))
+
+
+def worded(name: str, verdict: Verdict) -> str:
+    """A verdict as text: the state first, then what was found, then with a mark what is wrong or missing."""
+    facts = [f"  {fact}" for fact in verdict.facts]
+    problems = [f"  ! {problem}".replace("\n", "\n  ") for problem in verdict.problems]
+    return "\n".join([f"{name}: {verdict.state}", *facts, *problems])
+
+
+def is_good(verdict: Verdict) -> bool:
+    """Whether nothing stands in the way of preparing all of the dataset."""
+    return verdict.state in ("whole", "made here")
+
+
+def list_datasets(root: Path) -> str:
+    """One line a dataset of params.yaml: whether it is packed, downloaded or neither. Raises ParamsError."""
+    names = list(read_yaml(root / "params.yaml").get("datasets", {}))
+    width = max(map(len, names), default=0)
+    return "\n".join(f"{name:{width}}  {_state(root, name)}" for name in names)
+
+
+def _state(root: Path, name: str) -> str:
+    try:
+        about = json.loads((root / PACKED / name / "dataset.json").read_text())
+        return f"packed: {about['num_clips']:,} clips" + ("" if about["complete"] else ", not complete")
+    except (OSError, ValueError, KeyError):
+        pass
+    if (root / "data/raw" / name / SOURCE_FILE).is_file():
+        return "downloaded, not packed"
+    return "not here yet"
