@@ -29,7 +29,9 @@ def test_every_selected_cell_has_a_row_with_all_columns(finished):
     table = pd.read_csv(finished.folder / "reports/results.csv")
     assert list(table.columns) == [
         "benchmark", "method", "evaluation", "setting", "stream", "metric",
-        "mean", "std", "ci_low", "ci_high", "num_seeds", "scored_epoch", "commit",
+        "mean", "std", "ci_low", "ci_high",
+        "unleaked_mean", "unleaked_std", "unleaked_ci_low", "unleaked_ci_high",
+        "num_test", "num_leaked", "num_seeds", "scored_epoch", "commit",
     ]  # fmt: skip
     assert set(table["method"]) == {"mtmc", "random"}
     assert set(table["evaluation"]) == {"linear", "knn"}

@@ -57,8 +57,10 @@ def write_record(
     return record
 
 
-def write_benchmark_files(root: Path, name: str, *, num_clips: int = 90, num_classes: int = 6) -> None:
-    """A split as the split stage writes it; 9 people, every third clip of one of the first three classes."""
+def write_benchmark_files(
+    root: Path, name: str, *, num_clips: int = 90, num_classes: int = 6, num_leaked: int = 0
+) -> None:
+    """A split as the split stage writes it: 9 people, the first `num_leaked` clips train as well."""
     dataset, protocol = name.split("-")
     folder = root / "data/benchmarks" / name
     folder.mkdir(parents=True)
@@ -69,6 +71,7 @@ def write_benchmark_files(root: Path, name: str, *, num_clips: int = 90, num_cla
             "name": [f"clip{clip}" for clip in clips],
             "label": clips % num_classes,
             "subject": clips // 10,
+            "leaked": clips < num_leaked,
         }
     )
     table.to_parquet(folder / "test.parquet", index=False)
@@ -80,6 +83,7 @@ def write_benchmark_files(root: Path, name: str, *, num_clips: int = 90, num_cla
         class_names=tuple(f"class {number}" for number in range(num_classes)),
         num_train=200,
         num_test=num_clips,
+        num_leaked=num_leaked,
         data_sha256="ab" * 32,
         complete=True,
     )

@@ -87,7 +87,7 @@ def test_marks_show_only_what_survives_the_correction(make_run: MakeRun) -> None
         & (comparisons["setting"] == "pooling=last")
     ]
     for p_holm, difference, mark in [(0.04, 0.1, BETTER), (0.04, -0.1, WORSE), (0.05, 0.1, "")]:
-        table = comparisons.assign(p_holm=1.0)
+        table = comparisons.assign(p_holm=1.0, unleaked_p_holm=1.0)
         best = [index for index in at if table.loc[index, "control_setting"] == "pooling=mean"]
         table.loc[best, ["p_holm", "difference"]] = p_holm, difference
         assert verdicts(table) == ["", "", mark, ""]

@@ -78,6 +78,58 @@ def test_comparisons_are_in_points(root: Path) -> None:
     assert "| mtmc | +2.1 [0.4, 3.9] | 0.0078 |" in path.read_text()
 
 
+def with_leaks(root: Path, counts: tuple[tuple[int, int], ...]) -> None:
+    """The same table as a run of today writes it; `counts` are num_test and num_leaked of each row."""
+    header, *lines = CSV.splitlines()
+    more = ["0.8412,0.0034,0.8200,0.8620" if leaked < test else ",,," for test, leaked in counts]
+    lines = [f"{line},{text},{t},{n}" for line, text, (t, n) in zip(lines, more, counts, strict=True)]
+    header += ",unleaked_mean,unleaked_std,unleaked_ci_low,unleaked_ci_high,num_test,num_leaked"
+    (root / "reports/results.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+def test_leaked_clips_add_a_score_without_them_and_a_count(root: Path) -> None:
+    with_leaks(root, ((1234, 12), (1234, 12), (4, 4), (1234, 12)))
+    path = readme(root, "reports/results.csv metric=top1 method=mtmc columns=benchmark,mean,num_seeds")
+    update_readme(path, root)
+    assert path.read_text().split("-->\n", 1)[1] == (
+        "\n| benchmark | % | % without leaked clips | num_seeds |\n"
+        "| --- | --- | --- | --- |\n"
+        "| irds-xsub | 86.1 ± 0.3 [84.0, 88.2] | 84.1 ± 0.3 [82.0, 86.2] | 3 |\n"
+        "| irds-xpos | 60.1 ± 0.3 [58.0, 62.2] | - | 3 |\n"
+        "\nTest clips that stand in the training part as well (same content): "
+        "irds-xsub 12 of 1,234, irds-xpos 4 of 4.\n"
+        "\n<!-- end -->\n\nLast words.\n"
+    )
+    assert update_readme(path, root, check=True) == []
+
+
+@pytest.mark.parametrize("columns", ["", " columns=method,setting,mean,num_seeds"])
+def test_without_leaked_clips_only_the_count_is_told(root: Path, columns: str) -> None:
+    with_leaks(root, ((1234, 0),) * 4)
+    path = readme(root, "reports/results.csv metric=top1 benchmark=irds-xsub" + columns)
+    update_readme(path, root)
+    text = path.read_text()
+    assert "| method | setting | % | num_seeds |\n" in text
+    assert "(same content): irds-xsub 0 of 1,234.\n" in text
+
+
+def test_comparisons_without_leaked_clips_stand_beside_each_figure(root: Path) -> None:
+    (root / "reports/comparisons.csv").write_text(
+        "benchmark,method,difference,ci_low,ci_high,p,unleaked_difference,unleaked_ci_low,unleaked_ci_high,"
+        "unleaked_p,num_test,num_leaked\n"
+        "x,mtmc,0.0210,0.0040,0.0390,0.0078,0.0110,-0.0040,0.0290,0.0812,9,1\n"
+        "y,mtmc,0.0210,0.0040,0.0390,0.0078,,,,,9,9\n"
+    )
+    path = readme(root, "reports/comparisons.csv")
+    update_readme(path, root)
+    assert [line for line in path.read_text().splitlines() if line.startswith("|")] == [
+        "| benchmark | method | points | points without leaked clips | p | p without leaked clips |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| x | mtmc | +2.1 [0.4, 3.9] | +1.1 [-0.4, 2.9] | 0.0078 | 0.0812 |",
+        "| y | mtmc | +2.1 [0.4, 3.9] | - | 0.0078 | - |",
+    ]
+
+
 def test_readme_without_blocks_is_left_alone(root: Path) -> None:
     path = root / "README.md"
     path.write_text("# Title")

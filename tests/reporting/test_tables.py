@@ -34,7 +34,9 @@ def test_results_have_exactly_the_columns_and_a_row_a_result(make_run: MakeRun) 
     results, _ = both_tables(make_run())
     assert tuple(results.columns) == RESULT_COLUMNS
     assert ",".join(RESULT_COLUMNS) == (
-        "benchmark,method,evaluation,setting,stream,metric,mean,std,ci_low,ci_high,num_seeds,scored_epoch,commit"
+        "benchmark,method,evaluation,setting,stream,metric,mean,std,ci_low,ci_high,"
+        "unleaked_mean,unleaked_std,unleaked_ci_low,unleaked_ci_high,num_test,num_leaked,"
+        "num_seeds,scored_epoch,commit"
     )
     assert len(results) == 2 * 2 * 6 * 3  # benchmarks, methods, settings, metrics
     assert (results["ci_low"] <= results["mean"]).all()

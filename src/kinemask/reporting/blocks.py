@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 
 from kinemask.reporting.collect import Collected
-from kinemask.reporting.tables import CONTROL, Key, apart_from_pooling, chosen_settings
+from kinemask.reporting.tables import CONTROL, UNLEAKED, Key, apart_from_pooling, chosen_settings
 
 REFERENCES = Path(__file__).with_name("reference.csv")
 BETTER, WORSE = "▲", "▼"
 CHOSEN = "†"
+NOTHING = "-"
+WITHOUT_LEAKS = "without leaked clips"
 
 Line = dict[str, Any]  # one row of a table, by column
 
@@ -26,6 +28,8 @@ class Row:
     chosen: bool
     values: dict[str, str]  # metric -> "86.1 ± 0.3 [84.0, 88.2]"
     verdict: dict[str, str]  # metric -> BETTER, WORSE or nothing
+    unleaked_values: dict[str, str]  # the same two over the test clips that are not leaked
+    unleaked_verdict: dict[str, str]
     num_seeds: int
     scored_epoch: str
 
@@ -45,6 +49,7 @@ class Block:
 
     benchmark: str
     evaluation: str
+    num_leaked: int  # of the test clips
     rows: tuple[Row, ...]
     references: tuple[Reference, ...]
 
@@ -54,7 +59,7 @@ def blocks(
 ) -> tuple[Block, ...]:
     """Rows as in the table; a verdict where p against the control with its best pooling is below `level`."""
     chosen = chosen_settings(collected.records)
-    verdicts = _verdicts(comparisons, chosen, level)
+    verdicts = {prefix: _verdicts(comparisons, chosen, level, prefix) for prefix in ("", UNLEAKED)}
     found: dict[tuple[str, str], dict[tuple[str, str], dict[str, Line]]] = {}
     for line in _lines(results):
         block = found.setdefault((line["benchmark"], line["evaluation"]), {})
@@ -63,6 +68,7 @@ def blocks(
         Block(
             benchmark,
             evaluation,
+            collected.tests[benchmark].num_leaked,
             tuple(_row(by_metric, chosen, verdicts) for by_metric in block.values()),
             references(benchmark, evaluation),
         )
@@ -86,7 +92,7 @@ def references(benchmark: str, evaluation: str) -> tuple[Reference, ...]:
 
 def percent(share: float) -> str:
     """`0.8612` -> `86.1`; what does not exist is a dash."""
-    return "-" if pd.isna(share) else f"{100 * share + 0.0:.1f}"
+    return NOTHING if pd.isna(share) else f"{100 * share + 0.0:.1f}"
 
 
 def row_label(row: Row) -> str:
@@ -96,23 +102,49 @@ def row_label(row: Row) -> str:
     )
 
 
-def spread(line: Line) -> str:
-    """A row of results.csv as `86.1 ± 0.3 [84.0, 88.2]`, in percent."""
-    interval = f"[{percent(line['ci_low'])}, {percent(line['ci_high'])}]"
-    return f"{percent(line['mean'])} ± {percent(line['std'])} {interval}"
+def spread(line: Line, prefix: str = "") -> str:
+    """A row of results.csv as `86.1 ± 0.3 [84.0, 88.2]`, in percent; a dash if there was nothing to score.
+
+    `prefix`: UNLEAKED for the score without leaked clips.
+    """
+    mean, std, low, high = (percent(line[prefix + name]) for name in ("mean", "std", "ci_low", "ci_high"))
+    return NOTHING if mean == NOTHING else f"{mean} ± {std} [{low}, {high}]"
 
 
-def gain(line: Line) -> str:
-    """A row of comparisons.csv as `+2.1 [0.4, 3.9]`, in points."""
-    points = f"{100 * line['difference']:+.1f}".replace("-0.0", "+0.0")
-    return f"{points} [{percent(line['ci_low'])}, {percent(line['ci_high'])}]"
+def gain(line: Line, prefix: str = "") -> str:
+    """A row of comparisons.csv as `+2.1 [0.4, 3.9]`, in points; `prefix` as in `spread`."""
+    difference, low, high = (line[prefix + name] for name in ("difference", "ci_low", "ci_high"))
+    if pd.isna(difference):
+        return NOTHING
+    points = f"{100 * difference:+.1f}".replace("-0.0", "+0.0")
+    return f"{points} [{percent(low)}, {percent(high)}]"
+
+
+def mark(line: Line, level: float, prefix: str = "") -> str:
+    """BETTER or WORSE where a comparison is so after Holm's correction; `prefix` as in `spread`."""
+    if not line[f"{prefix}p_holm"] < level:  # also where there is no p
+        return ""
+    return BETTER if line[f"{prefix}difference"] > 0 else WORSE
+
+
+def leak_sentence(num_leaked: int, num_test: int) -> str:
+    """How many test clips a benchmark's training part gives away."""
+    stand = "stands" if num_leaked == 1 else "stand"
+    told = f"{num_leaked:,} of {num_test:,} test clips {stand} in the training part as well (same content)"
+    if num_leaked == 0:
+        return f"{told}."
+    if num_leaked == num_test:
+        return f"{told}: without leaked clips there is nothing to score."
+    return f"{told}: every score is given with and without leaked clips."
 
 
 def _lines(table: pd.DataFrame) -> list[Line]:
     return [{str(name): value for name, value in line.items()} for line in table.to_dict("records")]
 
 
-def _row(by_metric: dict[str, Line], chosen: dict[Key, str], verdicts: dict[tuple[str, ...], str]) -> Row:
+def _row(
+    by_metric: dict[str, Line], chosen: dict[Key, str], verdicts: dict[str, dict[tuple[str, ...], str]]
+) -> Row:
     first = next(iter(by_metric.values()))
     names = (first["benchmark"], first["method"], first["evaluation"])
     setting = first["setting"]
@@ -121,17 +153,23 @@ def _row(by_metric: dict[str, Line], chosen: dict[Key, str], verdicts: dict[tupl
         setting=setting,
         chosen=chosen.get((*names, apart_from_pooling(setting))) == setting,
         values={metric: spread(line) for metric, line in by_metric.items()},
-        verdict={metric: verdicts.get((*names, setting, metric), "") for metric in by_metric},
+        verdict={metric: verdicts[""].get((*names, setting, metric), "") for metric in by_metric},
+        unleaked_values={metric: spread(line, UNLEAKED) for metric, line in by_metric.items()},
+        unleaked_verdict={
+            metric: verdicts[UNLEAKED].get((*names, setting, metric), "") for metric in by_metric
+        },
         num_seeds=int(first["num_seeds"]),
         scored_epoch=str(first["scored_epoch"]),
     )
 
 
-def _verdicts(comparisons: pd.DataFrame, chosen: dict[Key, str], level: float) -> dict[tuple[str, ...], str]:
+def _verdicts(
+    comparisons: pd.DataFrame, chosen: dict[Key, str], level: float, prefix: str
+) -> dict[tuple[str, ...], str]:
     found: dict[tuple[str, ...], str] = {}
     for line in _lines(comparisons):
         key = (line["benchmark"], CONTROL, line["evaluation"], apart_from_pooling(line["setting"]))
-        if line["control_setting"] == chosen.get(key) and line["p_holm"] < level:
+        if line["control_setting"] == chosen.get(key):
             place = (line["benchmark"], line["method"], line["evaluation"], line["setting"], line["metric"])
-            found[place] = BETTER if line["difference"] > 0 else WORSE
+            found[place] = mark(line, level, prefix)
     return found

@@ -42,7 +42,10 @@ def interval_chart(block: Block, results: pd.DataFrame, collected: Collected, nu
         f"{row_label(row)} {row.values['top1']}" for row in block.rows
     )
     svg = Markup(figures.interval_chart(bars, references, name=f"i{number}"))
-    return Chart(svg, alt, "Circles are seeds, the upright stroke their mean, the line the interval.")
+    caption = "Circles are seeds, the upright stroke their mean, the line the interval."
+    return Chart(
+        svg, alt, f"{caption} Leaked clips are among the test clips." if block.num_leaked else caption
+    )
 
 
 def training_charts(collected: Collected) -> list[tuple[str, str, list[Chart]]]:

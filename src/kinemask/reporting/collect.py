@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int
 
 from kinemask.errors import KinemaskError
 from kinemask.evaluation.metrics import rank_of_truth
@@ -32,6 +32,12 @@ class ScoredPart:
     info: BenchmarkInfo
     labels: Int[np.ndarray, " N"]
     subjects: Int[np.ndarray, " N"]
+    leaked: Bool[np.ndarray, " N"]  # True: a training clip has the same content
+
+    @property
+    def num_leaked(self) -> int:
+        """Test clips that stand in the training part as well."""
+        return int(self.leaked.sum())
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,8 @@ class _Shelf:
 
 def _scored_part(folder: Path) -> ScoredPart:
     table = read_split(folder, "test", with_labels=True)
-    return ScoredPart(read_benchmark(folder), table["label"].to_numpy(), table["subject"].to_numpy())
+    columns = (table[name].to_numpy() for name in ("label", "subject", "leaked"))
+    return ScoredPart(read_benchmark(folder), *columns)
 
 
 def _ranks(root: Path, path: Path, test: ScoredPart, record: Record) -> dict[str, Int[np.ndarray, " N"]]:

@@ -2,9 +2,19 @@
 
 from collections.abc import Sequence
 
-from kinemask.reporting.blocks import BETTER, CHOSEN, WORSE, Block, Reference, Row
+from kinemask.reporting.blocks import (
+    BETTER,
+    CHOSEN,
+    WITHOUT_LEAKS,
+    WORSE,
+    Block,
+    Reference,
+    Row,
+    leak_sentence,
+)
 from kinemask.reporting.collect import Collected
 from kinemask.reporting.tables import CONTROL, METRICS
+from kinemask.skeleton.benchmark import BENCHMARKS
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -23,6 +33,7 @@ def results_markdown(blocks: Sequence[Block], collected: Collected, *, confidenc
     for block in blocks:
         if block.benchmark != previous:
             parts += [f"## {block.benchmark}", about(collected, block.benchmark)]
+            parts.append(leaks(collected, block.benchmark))
             previous = block.benchmark
         parts += [f"### {block.evaluation}", _block_table(block)]
         if block.references:
@@ -37,9 +48,16 @@ def about(collected: Collected, benchmark: str) -> str:
     info, people = test.info, len(set(test.subjects.tolist()))
     part = "" if info.complete else " Only a part of the recordings was used: compare with nothing published."
     return (
-        f"{info.dataset}, protocol {info.protocol}, size {info.size}: {info.num_train} clips to train "
-        f"on, {info.num_test} clips of {people} people to test on, {len(info.class_names)} classes.{part}"
+        f"{info.dataset}, protocol {info.protocol}, size {info.size}: {info.num_train:,} clips to train "
+        f"on, {info.num_test:,} clips of {people} people to test on, {len(info.class_names)} classes.{part}"
     )
+
+
+def leaks(collected: Collected, benchmark: str) -> str:
+    """How many test clips stand in the training part as well, and where their names are."""
+    test = collected.tests[benchmark]
+    names = f" {BENCHMARKS / benchmark / 'leaks.csv'} names them." if test.num_leaked else ""
+    return leak_sentence(test.num_leaked, len(test.labels)) + names
 
 
 def missing_line(collected: Collected) -> str:
@@ -67,11 +85,19 @@ def how_to_read(confidence: float) -> str:
 
 
 def _block_table(block: Block) -> str:
-    header = ["method", "setting", *METRICS, "seeds", "scored epoch"]
-    return markdown_table(header, [_cells(row) for row in block.rows])
+    scores = [
+        f"{metric} {words}".strip()
+        for metric in METRICS
+        for words in ("", *([WITHOUT_LEAKS] if block.num_leaked else []))
+    ]
+    header = ["method", "setting", *scores, "seeds", "scored epoch"]
+    return markdown_table(header, [_cells(row, leaks=block.num_leaked > 0) for row in block.rows])
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, *, leaks: bool) -> list[str]:
     setting = f"{row.setting} {CHOSEN}" if row.chosen else row.setting
-    values = [f"{row.values[metric]} {row.verdict[metric]}".strip() for metric in METRICS]
-    return [row.method, setting, *values, str(row.num_seeds), row.scored_epoch]
+    pairs = [(row.values, row.verdict), *([(row.unleaked_values, row.unleaked_verdict)] if leaks else [])]
+    scores = [
+        f"{values[metric]} {verdict[metric]}".strip() for metric in METRICS for values, verdict in pairs
+    ]
+    return [row.method, setting, *scores, str(row.num_seeds), row.scored_epoch]

@@ -3,19 +3,22 @@
 A block is a line `<!-- table: reports/results.csv metric=top1 benchmark=irds-xsub,irds-xpos -->`, anything,
 and a line `<!-- end -->`. After the path come conditions `column=value`, with several values as `column=a,b`,
 in quotes if they hold spaces, and `columns=a,b` to show only those. A column that a condition fixes to one
-value is not shown.
+value is not shown. Where test clips are leaked, the score without them stands beside each score; a sentence
+below the table counts them.
 """
 
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from kinemask.reporting.blocks import gain, percent, spread
+from kinemask.reporting.blocks import NOTHING, WITHOUT_LEAKS, gain, percent, spread
 from kinemask.reporting.collect import ReportError
 from kinemask.reporting.markdown import markdown_table
+from kinemask.reporting.tables import UNLEAKED
 from kinemask.storage import write_text
 
 _START = re.compile(r"<!-- table:(?P<order>.*)-->\s*")
@@ -27,6 +30,7 @@ _MERGED = {
     "difference": ("points", gain, ("ci_low", "ci_high")),
 }
 _SHARES = ("value",)
+_COUNTS = ("num_test", "num_leaked")  # told in a sentence, shown only if asked for
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def update_readme(readme: Path, root: Path, *, check: bool = False) -> list[str]
             raise ReportError(f"{readme}, line {number}: this table has no line {_END} below it: add one")
         end = lines.index(_END, number)
         table = _table(_order(start["order"], f"{readme}, line {number}"), root, f"{readme}, line {number}")
-        if [line for line in lines[number:end] if line] != table.splitlines():
+        if list(filter(None, lines[number:end])) != list(filter(None, table.splitlines())):
             stale.append(start["order"].strip())
         written += ["", *table.splitlines(), "", _END]
         number = end + 1
@@ -93,21 +97,48 @@ def _table(order: _Order, root: Path, where: str) -> str:
     if table.empty:
         raise ReportError(f"{where}: no row of {order.path} is {order.conditions}")
     fixed = {name for name, values in order.conditions.items() if len(values) == 1}
-    shown = order.columns or [str(name) for name in table if name not in fixed]
-    return _as_markdown(table, shown)
+    shown = order.columns or [
+        name
+        for name in map(str, table)
+        if name not in fixed and name not in _COUNTS and not name.startswith(UNLEAKED)
+    ]
+    return _as_markdown(table, shown) + _leaks(table)
+
+
+def _leaks(table: pd.DataFrame) -> str:
+    """The sentence below a table, nothing for a table that does not count leaks."""
+    if not {"benchmark", *_COUNTS} <= set(table):
+        return ""
+    counts = table.groupby("benchmark", sort=False)[list(_COUNTS)].max()
+    told = [f"{name} {row.num_leaked:,} of {row.num_test:,}" for name, row in counts.iterrows()]
+    return f"\n\nTest clips that stand in the training part as well (same content): {', '.join(told)}."
 
 
 def _as_markdown(table: pd.DataFrame, shown: list[str]) -> str:
     taken = {part for name in shown if name in _MERGED for part in _MERGED[name][2]}
-    names = [name for name in shown if name not in taken]
+    leaked = "num_leaked" in table and table["num_leaked"].any()
+    names = []
+    for name in shown:
+        if name not in taken:
+            names.append(name)
+            if leaked and UNLEAKED + name in table and UNLEAKED + name not in shown:
+                names.append(UNLEAKED + name)
     rows = []
     for line in table.to_dict("records"):
         values = {str(name): value for name, value in line.items()}
         rows.append([_cell(values, name) for name in names])
-    return markdown_table([_MERGED[name][0] if name in _MERGED else name for name in names], rows)
+    return markdown_table(list(map(_header, names)), rows)
 
 
-def _cell(values: dict[str, object], name: str) -> str:
-    if name in _MERGED:
-        return _MERGED[name][1](values)
-    return percent(float(str(values[name]))) if name in _SHARES else str(values[name])
+def _header(name: str) -> str:
+    own = name.removeprefix(UNLEAKED)
+    return (_MERGED[own][0] if own in _MERGED else own) + (f" {WITHOUT_LEAKS}" if own != name else "")
+
+
+def _cell(values: dict[str, Any], name: str) -> str:
+    own = name.removeprefix(UNLEAKED)
+    if own in _MERGED:
+        return _MERGED[own][1](values, UNLEAKED if own != name else "")
+    if name in _SHARES:
+        return percent(values[name])
+    return NOTHING if own != name and pd.isna(values[name]) else str(values[name])

@@ -13,11 +13,11 @@ from jinja2 import Environment, StrictUndefined
 
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.record import Record
-from kinemask.reporting.blocks import BETTER, CHOSEN, WORSE, blocks, gain
+from kinemask.reporting.blocks import CHOSEN, NOTHING, WITHOUT_LEAKS, blocks, gain, mark
 from kinemask.reporting.charts import interval_chart, training_charts
 from kinemask.reporting.collect import Collected
-from kinemask.reporting.markdown import about, how_to_read, missing_line, reference_line
-from kinemask.reporting.tables import CONTROL, METRICS
+from kinemask.reporting.markdown import about, how_to_read, leaks, missing_line, reference_line
+from kinemask.reporting.tables import CONTROL, METRICS, UNLEAKED
 from kinemask.reporting.timing import instances
 
 TEMPLATE = Path(__file__).with_name("report.html")
@@ -50,7 +50,10 @@ def report_html(
         missing=missing_line(collected),
         num_missing=len(collected.missing),
         how_to_read=how_to_read(config.confidence),
-        benchmarks=[(name, about(collected, name)) for name in collected.tests],
+        benchmarks=[
+            (name, about(collected, name), leaks(collected, name), test.num_leaked)
+            for name, test in collected.tests.items()
+        ],
         blocks=found,
         charts={
             (block.benchmark, block.evaluation): interval_chart(block, results, collected, number)
@@ -59,6 +62,7 @@ def report_html(
         metrics=METRICS,
         reference_line=reference_line,
         chosen=CHOSEN,
+        without_leaks=WITHOUT_LEAKS,
         control=CONTROL,
         comparisons=_comparisons(comparisons, level),
         curves=training_charts(collected),
@@ -106,6 +110,7 @@ def glossary(collected: Collected) -> list[tuple[str, str]]:
         "setting": {part.partition("=")[0] for cell in collected.cells for part in cell.setting.split()},
         "dataset": {info.dataset for info in infos},
         "protocol": {info.protocol for info in infos},
+        "word": {"leaked"},  # every benchmark has a sentence with it or about it
     }
     with GLOSSARY.open(newline="", encoding="utf-8") as file:
         known = [(row["kind"], row["name"], row["sentence"]) for row in csv.DictReader(file)]
@@ -153,8 +158,9 @@ def _comparisons(comparisons: pd.DataFrame, level: float) -> list[dict[str, Any]
     return [
         {
             **line,
-            "gain": gain(line),
-            "mark": "" if line["p_holm"] >= level else BETTER if line["difference"] > 0 else WORSE,
+            **{"gain": gain(line), "mark": mark(line, level)},
+            **{"unleaked_gain": gain(line, UNLEAKED), "unleaked_mark": mark(line, level, UNLEAKED)},
+            "unleaked_p_holm": NOTHING if pd.isna(p := line[f"{UNLEAKED}p_holm"]) else f"{p:.4f}",
         }
         for line in ({str(k): v for k, v in row.items()} for row in comparisons.to_dict("records"))
     ]

@@ -1,7 +1,7 @@
 """What `make reproduce` ends with: the short result table, where to look further, and where the time went."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from kinemask.record import Record, read_records
-from kinemask.reporting.blocks import CHOSEN, spread
+from kinemask.reporting.blocks import CHOSEN, WITHOUT_LEAKS, leak_sentence, spread
 from kinemask.reporting.collect import ReportError
-from kinemask.reporting.tables import apart_from_pooling, chosen_settings
+from kinemask.reporting.tables import UNLEAKED, apart_from_pooling, chosen_settings
 from kinemask.reporting.timing import time_split
 
 RESULTS_CSV = Path("reports/results.csv")
@@ -35,8 +35,12 @@ def print_summary(root: Path, started: float | None = None, console: Console | N
     if not path.is_file():
         raise ReportError(f"{RESULTS_CSV} is not there: run `dvc repro`")
     records = read_records(root)
-    for table in _result_tables(pd.read_csv(path), records):
-        console.print(table)
+    results = pd.read_csv(path)
+    for benchmark, part in results[results["metric"] == METRIC].groupby("benchmark", sort=False):
+        console.print(_result_table(str(benchmark), part, records))
+        if "num_leaked" in part:  # not in the tables of earlier versions
+            counts = (int(part[name].iloc[0]) for name in ("num_leaked", "num_test"))
+            console.print(Text(leak_sentence(*counts)))
     console.print(
         Text(f"Mean ± std over seeds [interval]; {CHOSEN} folds of the training part chose the pooling")
     )
@@ -46,20 +50,22 @@ def print_summary(root: Path, started: float | None = None, console: Console | N
     console.print(Text(_time_text(since, None if started is None else time.time() - started)))
 
 
-def _result_tables(results: pd.DataFrame, records: Iterable[Record]) -> Iterator[Table]:
-    """A table a benchmark, narrow enough for 80 letters: the rows with the chosen poolings."""
+def _result_table(benchmark: str, results: pd.DataFrame, records: Iterable[Record]) -> Table:
+    """A benchmark's rows with the chosen poolings; narrow enough for 80 letters unless clips are leaked."""
     chosen = chosen_settings(records)
-    for benchmark, part in results[results["metric"] == METRIC].groupby("benchmark", sort=False):
-        table = Table(title=Text(str(benchmark)), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for name in ("method", "evaluation", "setting", f"{METRIC}, %", "seeds"):
-            table.add_column(name, justify="right" if name == "seeds" else "left")
-        for line in map(_named, part.to_dict("records")):
-            names = (line["benchmark"], line["method"], line["evaluation"])
-            best = chosen.get((*names, apart_from_pooling(line["setting"])))
-            if best in (None, line["setting"]):
-                setting = f"{line['setting']} {CHOSEN}" if best else line["setting"]
-                table.add_row(*map(Text, (*names[1:], setting, spread(line), str(line["num_seeds"]))))
-        yield table
+    prefixes = ("", UNLEAKED) if "num_leaked" in results and results["num_leaked"].any() else ("",)
+    scores = (f"{METRIC}, %", f"{WITHOUT_LEAKS}, %")[: len(prefixes)]
+    table = Table(title=Text(benchmark), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("method", "evaluation", "setting", *scores, "seeds"):
+        table.add_column(name, justify="right" if name == "seeds" else "left")
+    for line in map(_named, results.to_dict("records")):
+        names = (line["benchmark"], line["method"], line["evaluation"])
+        best = chosen.get((*names, apart_from_pooling(line["setting"])))
+        if best in (None, line["setting"]):
+            setting = f"{line['setting']} {CHOSEN}" if best else line["setting"]
+            values = (spread(line, prefix) for prefix in prefixes)
+            table.add_row(*map(Text, (*names[1:], setting, *values, str(line["num_seeds"]))))
+    return table
 
 
 def _named(line: dict[Any, Any]) -> dict[str, Any]:

@@ -1,53 +1,48 @@
 """The numbers of the reports: one row a result, one row a comparison with the untrained control."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from kinemask.evaluation.statistics import StatisticsConfig, compare, estimate, holm
+from kinemask.evaluation.statistics import Comparison, Estimate, StatisticsConfig, compare, estimate, holm
 from kinemask.record import Record
-from kinemask.reporting.collect import Cell, Collected
+from kinemask.reporting.collect import Cell, Collected, ScoredPart
 
 CONTROL = "random"  # the encoder with its first weights, which every method has to beat
 CHOOSES = "validation_top1"  # from folds of the training part: all that may choose a setting
 METRICS = ("top1", "top5", "mean_recall")
+UNLEAKED = "unleaked_"  # before the name of a column: the same, over the test clips that are not leaked
+_ESTIMATE = ("mean", "std", "ci_low", "ci_high")
+_COMPARISON = ("difference", "ci_low", "ci_high", "p", "p_holm")
 RESULT_COLUMNS = (
     *("benchmark", "method", "evaluation", "setting", "stream", "metric"),
-    *("mean", "std", "ci_low", "ci_high", "num_seeds", "scored_epoch", "commit"),
+    *_ESTIMATE,
+    *(UNLEAKED + name for name in _ESTIMATE),
+    *("num_test", "num_leaked", "num_seeds", "scored_epoch", "commit"),
 )
 COMPARISON_COLUMNS = (
     *("benchmark", "evaluation", "metric", "method", "setting", "control", "control_setting"),
-    *("difference", "ci_low", "ci_high", "p", "p_holm", "num_seeds"),
+    *_COMPARISON,
+    *(UNLEAKED + name for name in _COMPARISON),
+    *("num_test", "num_leaked", "num_seeds"),
 )
 DECIMALS = 4
 UNKNOWN = "unknown"
 
 Key = tuple[str, str, str, str]  # benchmark, method, evaluation, setting
+Found = TypeVar("Found", Estimate, Comparison)
 
 
 def results_table(collected: Collected, config: StatisticsConfig) -> pd.DataFrame:
     """RESULT_COLUMNS, a row for each cell and metric; accuracies are shares in [0, 1]."""
-    rows = []
-    for cell in collected.cells:
-        test = collected.tests[cell.benchmark]
-        for metric in METRICS:
-            found = estimate(
-                _correct(cell.ranks, metric),
-                subjects=test.subjects,
-                classes=test.labels if metric == "mean_recall" else None,
-                config=config,
-            )
-            rows.append(
-                {
-                    **_origin(collected, cell),
-                    **{"metric": metric, "mean": found.mean, "std": found.std},
-                    **{"ci_low": found.low, "ci_high": found.high, "num_seeds": found.num_seeds},
-                }
-            )
+    rows = [
+        {**_origin(collected, cell), **_result(collected.tests[cell.benchmark], cell, metric, config)}
+        for cell, metric in product(collected.cells, METRICS)
+    ]
     return _rounded(rows, RESULT_COLUMNS)
 
 
@@ -70,10 +65,10 @@ def comparisons_table(collected: Collected, config: StatisticsConfig) -> pd.Data
             control = by_key.get((cell.benchmark, CONTROL, cell.evaluation, str(setting)))
             if control is not None and set(cell.seeds) & set(control.seeds):
                 rows += [_comparison(collected, cell, control, metric, config) for metric in METRICS]
-    for family in product(collected.tests, METRICS):
-        together = [row for row in rows if (row["benchmark"], row["metric"]) == family]
-        for row, p in zip(together, holm(np.array([row["p"] for row in together])), strict=True):
-            row["p_holm"] = float(p)
+    for *family, prefix in product(collected.tests, METRICS, ("", UNLEAKED)):
+        together = [row for row in rows if [row["benchmark"], row["metric"]] == family]
+        for row, p in zip(together, holm(np.array([row[f"{prefix}p"] for row in together])), strict=True):
+            row[f"{prefix}p_holm"] = float(p)
     return _rounded(rows, COMPARISON_COLUMNS)
 
 
@@ -115,6 +110,30 @@ def _correct(ranks: Int[np.ndarray, "S N"], metric: str) -> Bool[np.ndarray, "S 
     return ranks < (5 if metric == "top5" else 1)
 
 
+def _with_and_without_leaks(
+    test: ScoredPart, score: Callable[[Bool[np.ndarray, " N"]], Found]
+) -> dict[str, Found | None]:
+    """The score of all test clips, and under UNLEAKED of those not leaked; None where all are leaked."""
+    found = score(np.ones_like(test.leaked))
+    if not test.leaked.any():
+        return {"": found, UNLEAKED: found}  # the same clips
+    return {"": found, UNLEAKED: None if test.leaked.all() else score(~test.leaked)}
+
+
+def _result(test: ScoredPart, cell: Cell, metric: str, config: StatisticsConfig) -> dict[str, Any]:
+    correct = _correct(cell.ranks, metric)
+
+    def score(clips: Bool[np.ndarray, " N"]) -> Estimate:
+        classes = test.labels[clips] if metric == "mean_recall" else None
+        return estimate(correct[:, clips], subjects=test.subjects[clips], classes=classes, config=config)
+
+    line: dict[str, Any] = {"metric": metric, **_clips(test), "num_seeds": len(cell.seeds)}
+    for prefix, found in _with_and_without_leaks(test, score).items():
+        values = (found.mean, found.std, found.low, found.high) if found else [float("nan")] * 4
+        line |= {prefix + name: value for name, value in zip(_ESTIMATE, values, strict=True)}
+    return line
+
+
 def _comparison(
     collected: Collected, cell: Cell, control: Cell, metric: str, config: StatisticsConfig
 ) -> dict[str, Any]:
@@ -123,15 +142,27 @@ def _comparison(
         _correct(one.ranks[[one.seeds.index(seed) for seed in seeds]], metric) for one in (cell, control)
     )
     test = collected.tests[cell.benchmark]
-    classes = test.labels if metric == "mean_recall" else None
-    found = compare(first, second, subjects=test.subjects, classes=classes, config=config)
-    return {
+
+    def score(clips: Bool[np.ndarray, " N"]) -> Comparison:
+        pair, subjects = (first[:, clips], second[:, clips]), test.subjects[clips]
+        classes = test.labels[clips] if metric == "mean_recall" else None
+        return compare(*pair, subjects=subjects, classes=classes, config=config)
+
+    line: dict[str, Any] = {
         **{"benchmark": cell.benchmark, "evaluation": cell.evaluation, "metric": metric},
         **{"method": cell.method, "setting": cell.setting},
         **{"control": control.method, "control_setting": control.setting},
-        **{"difference": found.difference, "ci_low": found.low, "ci_high": found.high},
-        **{"p": found.p, "num_seeds": found.num_seeds},
+        **_clips(test),
+        "num_seeds": len(seeds),
     }
+    for prefix, found in _with_and_without_leaks(test, score).items():
+        values = (found.difference, found.low, found.high, found.p) if found else [float("nan")] * 4
+        line |= {prefix + name: value for name, value in zip(_COMPARISON[:4], values, strict=True)}
+    return line
+
+
+def _clips(test: ScoredPart) -> dict[str, int]:
+    return {"num_test": len(test.labels), "num_leaked": test.num_leaked}
 
 
 def _origin(collected: Collected, cell: Cell) -> dict[str, Any]:
