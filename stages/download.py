@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kinemask.datasets import DATASETS, DatasetConfig
-from kinemask.datasets.fetch import DownloadConfig, mirrors_in_order, read_source
+from kinemask.datasets.archives.fetch import DownloadConfig, mirrors_in_order, read_source
 from kinemask.record import Clock, make_record
 from kinemask.section import Section, load_params
 from kinemask.stage import run_stage

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kinemask.datasets import DATASETS, DatasetConfig
-from kinemask.datasets.fetch import read_source
+from kinemask.datasets.archives.fetch import read_source
 from kinemask.datasets.prepare import prepare
 from kinemask.record import Clock, make_record
 from kinemask.section import Section, load_params

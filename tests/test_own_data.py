@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from kinemask.datasets.own_section import RawFolderConfig
+from kinemask.datasets.own.section import RawFolderConfig
 from kinemask.skeleton.benchmark import read_benchmark
 from kinemask.skeleton.body import BodyConfig
 from kinemask.skeleton.layout import KINECT25

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinemask.datasets.fetch import write_source
+from kinemask.datasets.archives.fetch import write_source
 from kinemask.datasets.protocols import odd_subjects
 from kinemask.datasets.reader import AnyReader, DatasetReader, Expected, Reading, RecordedSection, Verdict
 from kinemask.skeleton.clip import Clip

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from kinemask.datasets.fetch import read_source
-from kinemask.datasets.own_section import RawFolderConfig
+from kinemask.datasets.archives.fetch import read_source
+from kinemask.datasets.own.section import RawFolderConfig
 from kinemask.datasets.prepare import prepare
 from kinemask.datasets.raw_folder import RAW_FOLDER
 from kinemask.datasets.reader import DatasetError, Verdict

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from kinemask.datasets.fetch import FetchError, read_source
-from kinemask.datasets.gated import AbsentError
-from kinemask.datasets.ntu_sets import LIST_FILE, SETS, Ntu60Config, Ntu120Config, NtuSet
-from kinemask.datasets.ntu_survey import LISTED
+from kinemask.datasets.archives.fetch import FetchError, read_source
+from kinemask.datasets.archives.gated import AbsentError
+from kinemask.datasets.ntu.sets import LIST_FILE, SETS, Ntu60Config, Ntu120Config, NtuSet
+from kinemask.datasets.ntu.survey import LISTED
 from kinemask.datasets.prepare import prepare
 from kinemask.datasets.raw_ntu import NTU60, NTU120
 from kinemask.datasets.reader import DatasetError, Reading
 from kinemask.section import read_yaml
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import DatasetInfo, Dropped, open_packed
-from tests.datasets.ntu_archive import FIRST, SECOND, all_names, generated_list, write_archive
+from tests.datasets.ntu.ntu_archive import FIRST, SECOND, all_names, generated_list, write_archive
 from tests.project import ROOT
 
 NAMES = [f"S001C00{camera}P001R001A00{action}" for camera in (1, 2, 3) for action in (1, 2, 3, 4)]

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from kinemask.datasets.pku_instances import Video, frames_of_row, read_video
-from kinemask.datasets.pku_labels import LabelRow, read_labels
-from kinemask.datasets.pku_phases import CLASS_NAMES, PHASE1
+from kinemask.datasets.pku.instances import Video, frames_of_row, read_video
+from kinemask.datasets.pku.labels import LabelRow, read_labels
+from kinemask.datasets.pku.phases import CLASS_NAMES, PHASE1
 from kinemask.datasets.raw_pku import PkuConfig
 from kinemask.datasets.reader import DamagedError
 from kinemask.encoders.gru import GRUConfig, GRUEncoder
 from kinemask.skeleton.batch import Batch
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import Dropped
-from tests.datasets.pku_archive import (
+from tests.datasets.pku.pku_archive import (
     skeleton_text,
 )
-from tests.datasets.pku_runs import INTERVALS, LABELS2, config, prepared, small
-from tests.datasets.reference_pku import read_instances, read_parts
+from tests.datasets.pku.pku_runs import INTERVALS, LABELS2, config, prepared, small
+from tests.datasets.pku.reference_pku import read_instances, read_parts
 
 
 def one_video(frames: np.ndarray, rows: bytes, section: PkuConfig | None = None) -> list[Clip | Dropped]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinemask.datasets.fetch import write_source
+from kinemask.datasets.archives.fetch import write_source
 from kinemask.datasets.raw_irds import ARCHIVE
 from kinemask.record import read_records
 from kinemask.skeleton.benchmark import read_benchmark, read_split

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from kinemask.datasets.kinesim import KINESIM, KINESIM2, Kinesim2Config, KinesimConfig
-from kinemask.datasets.ntu_sets import Ntu60Config, Ntu120Config
-from kinemask.datasets.own_section import RawFolderConfig
+from kinemask.datasets.ntu.sets import Ntu60Config, Ntu120Config
+from kinemask.datasets.own.section import RawFolderConfig
 from kinemask.datasets.raw_folder import RAW_FOLDER
 from kinemask.datasets.raw_irds import IRDS, IrdsConfig
+from kinemask.datasets.raw_kinesim import KINESIM, KINESIM2, Kinesim2Config, KinesimConfig
 from kinemask.datasets.raw_ntu import NTU60, NTU120
 from kinemask.datasets.raw_pku import PKU1, PKU2, Pku1Config, Pku2Config
 from kinemask.datasets.raw_wmft import WMFT, WmftConfig

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from kinemask.datasets.fetch import SOURCE_FILE, read_source
+from kinemask.datasets.archives.fetch import SOURCE_FILE, read_source
 from kinemask.datasets.protocols import differences
 from kinemask.datasets.reader import AnyReader, DatasetError, DatasetSection, Reading
 from kinemask.progress import group_progress

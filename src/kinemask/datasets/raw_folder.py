@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
-from kinemask.datasets.cleaning import Cleaned, clean
-from kinemask.datasets.fetch import SourceFile, file_sha256, write_source
-from kinemask.datasets.gated import content_of
-from kinemask.datasets.labels import SUFFIXES, Labelled, Labels, read_labels
-from kinemask.datasets.own_frames import Convention, read_frames
-from kinemask.datasets.own_section import RawFolderConfig, body_of, convention_of
-from kinemask.datasets.raw_skeleton import Recording, read_skeleton
+from kinemask.datasets.archives.fetch import SourceFile, file_sha256, write_source
+from kinemask.datasets.archives.gated import content_of
+from kinemask.datasets.kinect.cleaning import Cleaned, clean
+from kinemask.datasets.kinect.raw_skeleton import Recording, read_skeleton
+from kinemask.datasets.own.frames import Convention, read_frames
+from kinemask.datasets.own.labels import SUFFIXES, Labelled, Labels, read_labels
+from kinemask.datasets.own.section import RawFolderConfig, body_of, convention_of
 from kinemask.datasets.reader import (
     DamagedError,
     DatasetError,

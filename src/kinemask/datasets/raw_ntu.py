@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from kinemask.datasets.archive import ZipListing, ZipMember, list_zip, read_member
-from kinemask.datasets.cleaning import Cleaning
-from kinemask.datasets.fetch import obtain
-from kinemask.datasets.gated import Companion, check_unchanged, fetch_gated, open_gated
-from kinemask.datasets.ntu_check import verdict
-from kinemask.datasets.ntu_names import CLASS_NAMES
-from kinemask.datasets.ntu_sets import (
+from kinemask.datasets.archives.fetch import obtain
+from kinemask.datasets.archives.gated import Companion, check_unchanged, fetch_gated, open_gated
+from kinemask.datasets.archives.zip_members import ZipListing, ZipMember, list_zip, read_member
+from kinemask.datasets.kinect.cleaning import Cleaning
+from kinemask.datasets.kinect.skeleton_zip import is_skeleton, skeleton_clip
+from kinemask.datasets.ntu.check import verdict
+from kinemask.datasets.ntu.names import CLASS_NAMES
+from kinemask.datasets.ntu.sets import (
     LIST_FILE,
     SETS,
     Ntu60Config,
@@ -24,9 +25,8 @@ from kinemask.datasets.ntu_sets import (
     official_names,
     read_list,
 )
-from kinemask.datasets.ntu_survey import survey
+from kinemask.datasets.ntu.survey import survey
 from kinemask.datasets.reader import DamagedError, DatasetError, DatasetReader, Reading, Verdict
-from kinemask.datasets.skeleton_zip import is_skeleton, skeleton_clip
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import Dropped

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from kinemask.datasets.gated import absence, check_unchanged, fetch_gated, locate, open_gated
-from kinemask.datasets.pku_archives import Survey, classes, gated, read_label_archive, stream_texts, survey
-from kinemask.datasets.pku_check import verdict
-from kinemask.datasets.pku_instances import PkuSection, Video, read_video
-from kinemask.datasets.pku_phases import CLASS_NAMES, LISTS, NUM_BODIES, PHASE1, PHASE2, sequence
+from kinemask.datasets.archives.gated import absence, check_unchanged, fetch_gated, locate, open_gated
+from kinemask.datasets.pku.archives import Survey, classes, gated, read_label_archive, stream_texts, survey
+from kinemask.datasets.pku.check import verdict
+from kinemask.datasets.pku.instances import PkuSection, Video, read_video
+from kinemask.datasets.pku.phases import CLASS_NAMES, LISTS, NUM_BODIES, PHASE1, PHASE2, sequence
 from kinemask.datasets.protocols import trait
 from kinemask.datasets.reader import DatasetError, DatasetReader, Reading, Verdict
 from kinemask.skeleton.layout import KINECT25

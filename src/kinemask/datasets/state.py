@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from kinemask.datasets import DATASETS, DatasetConfig
-from kinemask.datasets.fetch import SOURCE_FILE, DownloadConfig, is_url, mirrors_in_order
+from kinemask.datasets.archives.fetch import SOURCE_FILE, DownloadConfig, is_url, mirrors_in_order
 from kinemask.datasets.reader import Verdict
 from kinemask.section import Section, load_params, read_yaml
 from kinemask.skeleton.packed import PACKED

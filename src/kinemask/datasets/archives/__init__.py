@@ -1,0 +1,1 @@
+"""Where recordings come from: archives found or fetched, verified, and read member by member."""

@@ -1,0 +1,198 @@
+"""Archives that only their owners give out: found in the user's folders and used in place, never copied."""
+
+import configparser
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kinemask.datasets.archives.fetch import (
+    MIRROR_VARIABLE,
+    SourceFile,
+    is_url,
+    local_path,
+    read_source,
+    write_source,
+)
+from kinemask.datasets.reader import DatasetError
+from kinemask.storage import whole_folder, writing
+
+_LOG = logging.getLogger(__name__)
+_DVC_CONFIGS = (Path(".dvc/config"), Path(".dvc/config.local"))
+
+
+class AbsentError(DatasetError):
+    """A gated file is in no folder: the message says where to ask, where to put it and how to go on."""
+
+
+@dataclass(frozen=True)
+class GatedFile:
+    """One official file: its own name first, then other spellings under which people keep it."""
+
+    names: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The official name, which is its name in data/raw/<dataset>."""
+        return self.names[0]
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A data set behind a licence: what its files are, and who gives them."""
+
+    title: str
+    files: tuple[GatedFile, ...]
+    ask: str  # who gives them and where to ask, for the user's eyes
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where the files of a data set lie, and which are nowhere. Two official files may be one file here."""
+
+    paths: dict[str, Path] = field(default_factory=dict)  # official name -> resolved path
+    absent: tuple[GatedFile, ...] = ()
+
+    @property
+    def distinct(self) -> tuple[tuple[str, Path], ...]:
+        """Each path once, with the first official name it stands for."""
+        return tuple({path: (name, path) for name, path in reversed(self.paths.items())}.values())[::-1]
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A small public file beside the archives, copied into data/raw/<dataset>."""
+
+    name: str
+    data: bytes
+    digest: str  # of its content, however it is written
+    origin: str
+
+
+def locate(gated: Gated, name: str, mirrors: Sequence[str]) -> Located:
+    """Look for the files in `<mirror>/<name>/` and `<mirror>/`, mirror by mirror; URLs are passed over."""
+    paths: dict[str, Path] = {}
+    absent = []
+    for file in gated.files:
+        found = next((place for place in _places(file, name, mirrors) if place.is_file()), None)
+        if found is None:
+            absent.append(file)
+        else:
+            paths[file.name] = found.resolve()
+    return Located(paths, tuple(absent))
+
+
+def absence(gated: Gated, name: str, absent: Sequence[GatedFile], mirrors: Sequence[str]) -> str:
+    """What to tell a user who has not got these files (yet): a few lines, each one step."""
+    folders = _folders(mirrors)
+    looked = ", ".join(map(str, folders)) or "no folder, as none is named"
+    place = (folders or [Path("data/mirror")])[-1] / name
+    files = " and ".join(file.name for file in absent)
+    return (
+        f"{name} ({gated.title}) lacks {files}; looked in {looked}.\n"
+        f"  1. Ask for it, under the licence of its owners: {gated.ask}.\n"
+        f"  2. Put it, still packed, into {place}, or name the folder where it is in {MIRROR_VARIABLE} or in "
+        f"download.mirrors of params.yaml.\n"
+        f"  3. Run `kinemask data check {name}`, which takes seconds, then `dvc repro`."
+    )
+
+
+def fetch_gated(
+    gated: Gated,
+    name: str,
+    folder: Path,
+    mirrors: Sequence[str],
+    *,
+    digests: Callable[[Mapping[str, Path]], Mapping[str, str]],
+    companion: Callable[[], Companion] | None = None,
+) -> None:
+    """Fill `folder` with a link to each archive, the companion and source.json, whole or not at all.
+
+    `digests` says, from official names and paths, what the archives hold however they are packed, under any
+    names, and raises DatasetError if one is no archive; `check_unchanged` compares it later. The companion is
+    asked for after that. Links are to files, absolute: DVC follows those, so that a changed archive makes the
+    graph stale. Raises AbsentError if a file is nowhere.
+    """
+    located = locate(gated, name, mirrors)
+    if located.absent:
+        raise AbsentError(absence(gated, name, located.absent, mirrors))
+    found = dict(digests(dict(located.distinct)))
+    extra = [] if companion is None else [companion()]
+    found |= {one.name: one.digest for one in extra}
+    warn_of_remotes(name)
+    with whole_folder(folder) as partial, writing(folder):
+        files = []
+        for file, path in located.distinct:
+            (partial / file).symlink_to(path)
+            files.append(SourceFile(name=file, bytes=path.stat().st_size, sha256=None, origin=str(path)))
+        for one in extra:
+            (partial / one.name).write_bytes(one.data)
+            sha256 = hashlib.sha256(one.data).hexdigest()
+            files.append(SourceFile(name=one.name, bytes=len(one.data), sha256=sha256, origin=one.origin))
+        write_source(partial, content_sha256=content_of(found), files=files)
+
+
+def open_gated(gated: Gated, name: str, folder: Path) -> dict[str, Path]:
+    """The official names and paths of the files that `fetch_gated` put into the folder.
+
+    Raises DatasetError if one of them is gone.
+    """
+    known = {file.name for file in gated.files}
+    paths = {file.name: folder / file.name for file in read_source(folder).files if file.name in known}
+    for path in paths.values():
+        if not path.is_file():
+            place = path.readlink() if path.is_symlink() else path
+            raise DatasetError(f"{name}: {place} is gone: put it back, or run download to look for it again")
+    return paths
+
+
+def check_unchanged(name: str, folder: Path, digests: Mapping[str, str]) -> None:
+    """Raise DatasetError if these digests, the companion's included, are not those of `fetch_gated`."""
+    found, known = content_of(digests), read_source(folder).content_sha256
+    if found != known:
+        raise DatasetError(
+            f"{name}: the archives are not those that download found (their content is {found[:12]}, it was "
+            f"{known[:12]}): run download again, as `dvc repro` does"
+        )
+
+
+def content_of(digests: Mapping[str, str]) -> str:
+    """One digest over several: sha256 over lines `<digest>  <name>`, sorted by name."""
+    lines = "".join(f"{digests[file]}  {file}\n" for file in sorted(digests))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def warn_of_remotes(name: str, configs: Sequence[Path] = _DVC_CONFIGS) -> None:
+    """Say once that a DVC remote must not get what is derived from licence-gated recordings."""
+    remotes = remotes_in(configs)
+    if remotes:
+        _LOG.warning(
+            "%s is licence-gated and there is a DVC remote (%s): `dvc push` leaves out data/ and results/ "
+            "by push: false in dvc.yaml; keep it so, clips, features, scores and weights are derived from it",
+            name,
+            ", ".join(remotes),
+        )
+
+
+def remotes_in(configs: Sequence[Path]) -> tuple[str, ...]:
+    """The remotes that DVC's configuration files name."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    for path in configs:
+        if path.is_file():
+            parser.read_string(path.read_text())
+    sections = [section.strip("'") for section in parser.sections()]
+    return tuple(one[len("remote ") :].strip('"') for one in sections if one.startswith("remote "))
+
+
+def _folders(mirrors: Sequence[str]) -> list[Path]:
+    return [local_path(mirror) for mirror in mirrors if not is_url(mirror)]
+
+
+def _places(file: GatedFile, name: str, mirrors: Sequence[str]) -> list[Path]:
+    return [
+        place / spelling
+        for folder in _folders(mirrors)
+        for place in (folder / name, folder)
+        for spelling in file.names
+    ]

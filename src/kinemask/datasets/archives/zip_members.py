@@ -1,0 +1,280 @@
+"""Zip archives: which members count and are safe, what they hold, digests that repacking does not change."""
+
+import hashlib
+import lzma
+import os
+import struct
+import zipfile
+import zlib
+from bz2 import BZ2Decompressor
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO, FileIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float32
+
+from kinemask.datasets.archives.member_rules import (
+    DEFLATE_RATIO,
+    LZMA_RATIO,
+    PASSWORD_VARIABLE,
+    directory_digest,
+    password,
+    too_dense,
+    too_large,
+    twice,
+    unsafe_path,
+)
+from kinemask.datasets.reader import FARTHEST_METRES, DamagedError, DatasetError, impossible_coordinate
+from kinemask.skeleton.packed import Dropped
+
+_ENCRYPTED, _STRONGLY, _UTF8 = 0x1, 0x40, 0x800  # flag bits
+_AES = 99  # the method of members that are encrypted by AES
+_LOCAL = struct.Struct("<4s5H3I2H")  # what stands before a member's name and data
+_ENTRY = struct.Struct("<4s6H3I5H2I")  # one line of the list of members
+_END = struct.Struct("<4s4H2IH")
+_LOCAL_SIGNATURE = b"PK\x03\x04"
+# zipfile unpacks what it decrypts, and bounds it for these two only.
+_ENCRYPTABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_EXTRA_BYTES = 64  # of the local header, read at once with the data; most have 0 to 36
+
+
+@dataclass(frozen=True, slots=True)
+class ZipMember:
+    """A member of a zip archive: all that it takes to read it, without the archive's list of members."""
+
+    archive: str
+    path: str  # inside the archive
+    offset: int  # of the local header
+    compressed: int
+    size: int
+    crc: int
+    method: int
+    encrypted: bool
+
+    @property
+    def name(self) -> str:
+        """The file name without its suffix."""
+        return PurePosixPath(self.path).stem
+
+
+@dataclass(frozen=True)
+class ZipListing:
+    """What the lists of members of one or several archives say; no member was read."""
+
+    members: tuple[ZipMember, ...]  # wanted and safe, sorted by file name
+    refused: tuple[Dropped, ...]  # wanted and not to be read, sorted by file name
+    digest: str  # of `directory_digest` over the members
+
+
+def list_zip(paths: Path | Sequence[Path], wanted: Callable[[PurePosixPath], bool]) -> ZipListing:
+    """The members whose path is wanted; what desktops add to archives is left out.
+
+    Of several members with the same file name the first is kept. Raises DatasetError for a file that is
+    absent or no zip archive.
+    """
+    kept: dict[str, ZipMember] = {}
+    refused: list[Dropped] = []
+    for path in [paths] if isinstance(paths, Path) else paths:
+        for info in _directory(path):
+            inside = PurePosixPath(info.filename.replace("\\", "/"))
+            if info.is_dir() or inside.parts[:1] == ("__MACOSX",) or not wanted(inside):
+                continue
+            reason, same = _why_not(info), False
+            member = _member(path, info)
+            if reason is None and (first := kept.get(inside.name)):
+                same = _same(first, member)  # nothing is lost then
+                reason = twice(f"{first.archive}: {first.path}", same=same)
+            if reason is None:
+                kept[inside.name] = member
+            else:
+                refused.append(Dropped(inside.stem, f"{path.name}: {reason}", damaged=not same))
+    files = sorted(kept.items())
+    return ZipListing(
+        members=tuple(member for _, member in files),
+        refused=tuple(sorted(refused, key=lambda dropped: dropped.name)),
+        digest=directory_digest((member.crc, member.size, name) for name, member in files),
+    )
+
+
+def read_member(member: ZipMember) -> bytes:
+    """The bytes of a member: as many as the list said, with the checksum it said. Raises DamagedError."""
+    from isal import isal_zlib
+
+    try:
+        header, data = _packed(member)
+        if member.encrypted:
+            content = _decrypted(member, header, data)
+        else:
+            content = _UNPACK[member.method](data, member.size)
+    except (isal_zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:  # type: ignore[misc]
+        raise DamagedError(f"cannot be unpacked: {error}") from error
+    if len(content) != member.size or isal_zlib.crc32(content) != member.crc:
+        raise DamagedError("cannot be unpacked: the checksum is not that of the archive's list of members")
+    return content
+
+
+def content_digest(members: Iterable[ZipMember]) -> str:
+    """The sha256 over lines `<sha256 of file>  <file name>`, in the order of the members.
+
+    It does not depend on how the files are packed. Raises DamagedError if a member cannot be unpacked.
+    """
+    total = hashlib.sha256()
+    for member in members:
+        try:
+            one = hashlib.sha256(read_member(member)).hexdigest()
+        except DamagedError as error:
+            raise DamagedError(f"{member.path} {error}") from error
+        total.update(f"{one}  {PurePosixPath(member.path).name}\n".encode())
+    return total.hexdigest()
+
+
+def _directory(path: Path) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.infolist()
+    except FileNotFoundError:
+        raise DatasetError(f"{path} is missing: run download") from None
+    # A list of members that is damaged may raise any of these.
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, struct.error) as error:
+        raise DatasetError(
+            f"{path} is not a whole zip archive ({error}): remove it and run download again"
+        ) from error
+
+
+def _member(path: Path, info: zipfile.ZipInfo) -> ZipMember:
+    return ZipMember(
+        archive=str(path),
+        path=info.orig_filename,
+        offset=info.header_offset,
+        compressed=info.compress_size,
+        size=info.file_size,
+        crc=info.CRC,
+        method=info.compress_type,
+        encrypted=bool(info.flag_bits & _ENCRYPTED),
+    )
+
+
+def _why_not(info: zipfile.ZipInfo) -> str | None:
+    """Why a member is not to be read, alone by what the list says of it."""
+    size, packed = info.file_size, info.compress_size
+    ratio = DEFLATE_RATIO if info.compress_type <= zipfile.ZIP_DEFLATED else LZMA_RATIO
+    if reason := unsafe_path(info.orig_filename) or too_large(size) or too_dense(size, packed, ratio=ratio):
+        return reason
+    # No method makes what it cannot shrink an eighth longer; the bytes are read at once, so they are bounded.
+    if packed > size + size // 8 + 1024:
+        return f"it has {packed} bytes packed and {size} unpacked: the list of members is damaged"
+    encrypted, method = info.flag_bits & _ENCRYPTED, info.compress_type
+    strongly = info.flag_bits & _STRONGLY or method == _AES
+    if strongly or method not in _UNPACK or (encrypted and method not in _ENCRYPTABLE):
+        what = "is encrypted in a way" if strongly else f"is packed with method {method}"
+        return f"it {what} that cannot be read here: unpack the archive and zip it again with deflate"
+    if encrypted and password() is None:
+        return f"it is encrypted: put the password into the variable {PASSWORD_VARIABLE}"
+    return None
+
+
+def _same(first: ZipMember, second: ZipMember) -> bool:
+    return (first.size, first.crc) == (second.size, second.crc)
+
+
+def _packed(member: ZipMember) -> tuple[bytes, memoryview]:
+    """The local header of a member, and its data. Raises ValueError if something else stands there."""
+    state = Path(member.archive).stat()
+    file = _open(member.archive, state.st_dev, state.st_ino).fileno()
+    about = _LOCAL.size + len(member.path.encode()) + _EXTRA_BYTES
+    read = os.pread(file, about + member.compressed, member.offset)
+    if len(read) < _LOCAL.size:
+        raise ValueError("the archive is cut")
+    signature, _, flags, *_, name_length, extra_length = _LOCAL.unpack_from(read)
+    start = _LOCAL.size + name_length + extra_length
+    name = read[_LOCAL.size : _LOCAL.size + name_length]
+    if signature != _LOCAL_SIGNATURE or member.path != name.decode(
+        "utf-8" if flags & _UTF8 else "cp437", errors="replace"
+    ):
+        raise ValueError("the archive has changed since its members were listed, or is damaged here")
+    data = memoryview(read)[start : start + member.compressed]
+    if len(data) < member.compressed:
+        data = memoryview(os.pread(file, member.compressed, member.offset + start))
+    if len(data) < member.compressed:
+        raise ValueError("the archive is cut")
+    return read[:start], data
+
+
+@lru_cache(maxsize=8)
+def _open(archive: str, device: int, inode: int) -> FileIO:
+    """The file, open for the life of the process; another one that takes its place is opened anew.
+
+    Positions are given with each read, so that processes that share it after a fork do not meet.
+    """
+    return FileIO(archive)
+
+
+# One byte more than there should be is enough to tell that the data lie, and little enough for any memory.
+
+
+def _inflated(data: memoryview, size: int) -> bytes:
+    from isal import isal_zlib
+
+    content: bytes = isal_zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(data, size + 1)
+    return content
+
+
+def _bunzipped(data: memoryview, size: int) -> bytes:
+    return BZ2Decompressor().decompress(data, size + 1)
+
+
+def _unlzma(data: memoryview, size: int) -> bytes:
+    """Zip's LZMA: version, length of the properties (5), the properties, the stream."""
+    if len(data) < 9 or bytes(data[2:4]) != b"\x05\x00":
+        raise ValueError("not the LZMA of zip archives")
+    bits, dictionary = struct.unpack_from("<BI", data, 4)
+    filters = {
+        "id": lzma.FILTER_LZMA1,
+        "lc": bits % 9,
+        "lp": bits // 9 % 5,
+        "pb": bits // 45,
+        # As large as the content is enough: a larger one takes memory for nothing.
+        "dict_size": min(dictionary, max(size, 4096)),
+    }
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters]).decompress(data[9:], size + 1)
+
+
+_UNPACK: dict[int, Callable[[memoryview, int], bytes]] = {
+    zipfile.ZIP_STORED: lambda data, size: bytes(data),
+    zipfile.ZIP_DEFLATED: _inflated,
+    zipfile.ZIP_BZIP2: _bunzipped,
+    zipfile.ZIP_LZMA: _unlzma,
+}
+
+
+def _decrypted(member: ZipMember, header: bytes, data: memoryview) -> bytes:
+    """An encrypted member, by zipfile, which knows how: from an archive in memory that holds it alone."""
+    _, _, flags, _, *times, _, _, _, name_length, _ = _LOCAL.unpack_from(header)
+    name = header[_LOCAL.size : _LOCAL.size + name_length]
+    sizes = (member.crc, member.compressed, member.size)
+    entry = (
+        _ENTRY.pack(b"PK\x01\x02", 20, 20, flags, member.method, *times, *sizes, len(name), *[0] * 6) + name
+    )
+    end = _END.pack(b"PK\x05\x06", 0, 0, 1, 1, len(entry), len(header) + len(data), 0)
+    word = password()
+    if word is None:
+        raise ValueError(f"it is encrypted: put the password into the variable {PASSWORD_VARIABLE}")
+    try:
+        with zipfile.ZipFile(BytesIO(b"".join((header, data, entry, end)))) as alone:
+            return alone.read(alone.infolist()[0], pwd=word.encode())
+    # A wrong password is found out at once, and one time in 256 by what comes out.
+    except (RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"the password in {PASSWORD_VARIABLE} is wrong, or the member damaged") from error
+
+
+def frames_of(values: Float32[np.ndarray, " K"], num_joints: int) -> Float32[np.ndarray, "T V C"]:
+    """Coordinates frame by frame, joint by joint, as an array. Raises DamagedError for impossible ones."""
+    joints = rearrange(values, "(T V C) -> T V C", V=num_joints, C=3)
+    possible = (np.abs(joints) <= FARTHEST_METRES).all(axis=(1, 2))  # NaN is not
+    if not possible.all():
+        raise DamagedError(impossible_coordinate(int(possible.argmin())))
+    return joints

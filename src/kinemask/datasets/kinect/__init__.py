@@ -1,0 +1,1 @@
+"""The text of Kinect recordings, and from tracked bodies to persons."""

@@ -1,0 +1,1 @@
+"""The parts of the simulator: people, actions, rooms, cameras and sensors."""

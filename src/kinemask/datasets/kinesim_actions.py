@@ -1,8 +1,0 @@
-"""All simulated actions, some much alike. The number in a file's name is the place in the chosen list."""
-
-from kinemask.datasets.kinesim_motion import Action
-from kinemask.datasets.kinesim_pairs import MORE_TOGETHER, TOGETHER
-from kinemask.datasets.kinesim_solo import ALONE, MORE_ALONE
-
-# The first twenty are those of kinesim, the others those of kinesim2.
-ACTIONS: tuple[Action, ...] = (*ALONE, *TOGETHER, *MORE_ALONE, *MORE_TOGETHER)

@@ -1,0 +1,1 @@
+"""What is known of NTU RGB+D 60 and 120, and what an archive holds of it."""

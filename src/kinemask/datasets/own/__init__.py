@@ -1,0 +1,1 @@
+"""The parts of own recordings: the section, labels, files and motion capture."""

@@ -1,0 +1,1 @@
+"""What is known of PKU-MMD I and II: labels, splits, instances."""
