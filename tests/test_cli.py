@@ -1,12 +1,15 @@
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from kinemask.cli import app
 
+ROOT = Path(__file__).parents[1]
 COMMANDS = ("check", "data", "summary", "track", "ui")
 
 
@@ -113,6 +116,22 @@ def test_wrong_params_are_listed_and_end_with_one(runner, tmp_path):
     (tmp_path / "params.yaml").write_text("- not\n- sections\n")
     found = runner.invoke(app, ["check"])
     assert (found.exit_code, found.output) == (1, "params.yaml must hold sections, found list\n")
+
+
+def test_recordings_in_use_that_are_gone_are_named_before_dvc_stops_at_them(runner, tmp_path):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    link = tmp_path / "data/raw/kinesim/archive.zip"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/mnt/moved.zip")
+    found = runner.invoke(app, ["check"])
+    line = (
+        "data/raw/kinesim/archive.zip leads to /mnt/moved.zip, which is gone: put it back, or remove "
+        "data/raw/kinesim, and the next run looks for its files again\n"
+    )
+    assert (found.exit_code, found.output) == (1, line)
+    assert line.strip() in runner.invoke(app, ["data", "check", "kinesim"]).output
+    link.unlink()
+    assert runner.invoke(app, ["check"]).exit_code == 0
 
 
 def test_a_page_without_runs_is_one_line(runner, tmp_path):

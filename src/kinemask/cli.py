@@ -30,14 +30,19 @@ Root = Annotated[Path, typer.Option(help="The root of the project, where params.
 def check(root: Root = Path()) -> None:
     """Check the whole of params.yaml, before anything runs.
 
-    Every problem is shown with its place in the file and the value found.
+    Every problem is shown with its place in the file and the value found; recordings in use that are gone, too.
 
     Example: [bold]kinemask check[/bold]
     """
+    from kinemask.datasets.state import lost_files
     from kinemask.params import check as check_params
 
     with _one_line_errors():
-        check_params(root / "params.yaml")
+        params = check_params(root / "params.yaml")
+        selected = {params.benchmarks[name].dataset for name in params.run.benchmarks}
+        if lost := lost_files(root, sorted(selected)):
+            typer.echo("\n".join(lost[:3]), err=True)
+            raise typer.Exit(1)
         typer.echo("params.yaml is good")
 
 

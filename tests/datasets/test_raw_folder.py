@@ -92,9 +92,7 @@ def test_a_recording_that_went_away_after_download_is_named(own):
     (own / "a.npy").unlink()
     with pytest.raises(DatasetError, match=r"mine: .*own/a\.npy is gone: put it back, or run download"):
         RAW_FOLDER.open(section(), "mine", own.parent / "data/raw/mine")
-    said = verdict().problems
-    assert f"{own}/a.npy is gone, and DVC stops at the link to it: remove data/raw/mine" in said[0]
-    assert "a.npy: labels.csv names it" in said[1]
+    assert "a.npy: labels.csv names it" in verdict().problems[0]
 
 
 def test_a_file_that_is_not_there_is_damage_and_one_that_is_not_named_is_left_out(own):

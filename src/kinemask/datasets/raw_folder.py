@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
-from kinemask.datasets.archives.fetch import SourceFile, file_sha256, write_source
+from kinemask.datasets.archives.fetch import SourceFile, file_sha256, lost_links, write_source
 from kinemask.datasets.archives.gated import content_of
 from kinemask.datasets.kinect.cleaning import Cleaned, clean
 from kinemask.datasets.kinect.raw_skeleton import Recording, read_skeleton
@@ -64,7 +64,7 @@ def fetch(config: RawFolderConfig, name: str, folder: Path, mirrors: Sequence[st
 
 def open_folder(config: RawFolderConfig, name: str, folder: Path) -> Reading:
     """The recordings that labels.csv names, sorted by file. Raises DatasetError if a link leads nowhere."""
-    gone = _dangling(folder)
+    gone = lost_links(folder)
     if gone:
         raise DatasetError(f"{name}: {gone[0].readlink()} is gone: put it back, or run download again")
     labels = _labels_of(config, name, folder / LABELS)
@@ -104,11 +104,7 @@ def check(config: RawFolderConfig, name: str, mirrors: Sequence[str]) -> Verdict
     unnamed = [one.name for one in left_out if not one.damaged]
     if unnamed:
         facts.append(f"{len(unnamed)} files are not named there and left out: {_few(unnamed)}")
-    problems = [
-        f"{link.readlink()} is gone, and DVC stops at the link to it: remove data/raw/{name}"
-        for link in _dangling(Path("data/raw", name))[:1]
-    ]
-    problems += [f"{one.name}: {one.reason}" for one in damaged[:_SHOWN]]
+    problems = [f"{one.name}: {one.reason}" for one in damaged[:_SHOWN]]
     if len(damaged) > _SHOWN:
         problems.append(f"and {len(damaged) - _SHOWN} more like these")
     if not clips:
@@ -117,10 +113,6 @@ def check(config: RawFolderConfig, name: str, mirrors: Sequence[str]) -> Verdict
     facts.append(f"bodies are {sides[1]:.2f} m high, {sides[0]:.2f} m wide (medians of the files looked at)")
     problems += _doubts(name, sides)
     return Verdict("partial" if damaged else "whole", tuple(facts), tuple(problems))
-
-
-def _dangling(raw: Path) -> list[Path]:
-    return sorted(path for path in raw.rglob("*") if path.is_symlink() and not path.exists())
 
 
 def list_recordings(config: RawFolderConfig) -> list[str]:

@@ -1,14 +1,24 @@
 """What there is of the datasets, in words for people: behind `kinemask data`."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from kinemask.datasets import DATASETS, DatasetConfig
-from kinemask.datasets.archives.fetch import SOURCE_FILE, DownloadConfig, is_url, mirrors_in_order
+from kinemask.datasets.archives.fetch import (
+    SOURCE_FILE,
+    DownloadConfig,
+    is_url,
+    lost_links,
+    mirrors_in_order,
+)
 from kinemask.datasets.reader import Verdict
 from kinemask.section import Section, load_params, read_yaml
 from kinemask.skeleton.packed import PACKED
 
+RAW = Path("data/raw")
+_NAMED = 3
 _READS = {"dataset": "datasets.{dataset}", "download": "download"}
 
 
@@ -21,7 +31,8 @@ def check_dataset(root: Path, name: str) -> Verdict:
     """What the archives of a dataset are like, before anyone waits for them. Raises ParamsError."""
     params = load_params(_Params, _READS, root / "params.yaml", dataset=name)
     own = [mirror if is_url(mirror) else str(root / mirror) for mirror in params.download.mirrors]
-    return DATASETS[params.dataset.name].check(params.dataset, name, mirrors_in_order(own))
+    verdict = DATASETS[params.dataset.name].check(params.dataset, name, mirrors_in_order(own))
+    return replace(verdict, problems=(*verdict.problems, *lost_files(root, [name])[:_NAMED]))
 
 
 def worded(name: str, verdict: Verdict) -> str:
@@ -34,6 +45,16 @@ def worded(name: str, verdict: Verdict) -> str:
 def is_good(verdict: Verdict) -> bool:
     """Whether nothing stands in the way of preparing all of the dataset."""
     return verdict.state in ("whole", "made here")
+
+
+def lost_files(root: Path, names: Iterable[str]) -> list[str]:
+    """What these datasets have in use and is gone, one line each: DVC stops at links that lead nowhere."""
+    return [
+        f"{path.relative_to(root)} leads to {path.readlink()}, which is gone: put it back, or remove "
+        f"{RAW / name}, and the next run looks for its files again"
+        for name in names
+        for path in lost_links(root / RAW / name)
+    ]
 
 
 def list_datasets(root: Path) -> str:
@@ -49,6 +70,6 @@ def _state(root: Path, name: str) -> str:
         return f"packed: {about['num_clips']:,} clips" + ("" if about["complete"] else ", not complete")
     except (OSError, ValueError, KeyError):
         pass
-    if (root / "data/raw" / name / SOURCE_FILE).is_file():
+    if (root / RAW / name / SOURCE_FILE).is_file():
         return "downloaded, not packed"
     return "not here yet"

@@ -110,6 +110,11 @@ def write_source(folder: Path, *, content_sha256: str, files: Sequence[SourceFil
     (folder / SOURCE_FILE).write_text(source.model_dump_json(indent=1) + "\n")
 
 
+def lost_links(folder: Path) -> list[Path]:
+    """The links of a raw folder whose files are gone, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.exists())
+
+
 def read_source(folder: Path) -> Source:
     """What `write_source` wrote. Raises DatasetError if it is absent or damaged."""
     try:
