@@ -12,7 +12,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint format ui smoke lock clean
+.PHONY: help setup reproduce test lint format ui smoke bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ format: $(READY) ## let ruff format the code
 
 smoke: $(READY) ## a tiny dvc repro from a clean clone, on kinesim and, if there is a mirror, on irds
 	$(BIN)/python tests/smoke.py
+
+bench: $(READY) ## how fast recordings become arrays, against other ways; fills reports/speed (ten minutes)
+	$(BIN)/python tests/benchmarks/preprocess.py
 
 ui: $(READY) ## open MLflow on the results: make ui PORT=5000
 	$(BIN)/kinemask ui --port $(PORT)

@@ -30,7 +30,7 @@ Root = Annotated[Path, typer.Option(help="The root of the project, where params.
 def check(root: Root = Path()) -> None:
     """Check the whole of params.yaml, before anything runs.
 
-    Every problem is shown with its place in the file and the value found; recordings in use that are gone, too.
+    Every problem is shown with its place in the file and the value found; so are recordings that are gone.
 
     Example: [bold]kinemask check[/bold]
     """

@@ -245,10 +245,6 @@ class PackedWriter:
         self._journal.go_on_from(place)
         self._frames.go_on_from(num_frames)
 
-    def _is_whole(self, row: Row) -> bool:
-        """Whether the arrays hold the clip of this row."""
-        return self._frames.holds(int(row["offset"]), int(row["length"]), str(row["content_sha256"]))
-
     def _take(self, entry: Entry) -> None:
         """Count a recording that is in the arrays."""
         for row in entry.rows:
