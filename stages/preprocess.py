@@ -33,7 +33,7 @@ def main(name: str) -> None:
         "frames": info.num_frames,
         "dropped": len(info.dropped),
         "missing": len(info.missing),
-        "leaked": len(leaked),
+        "leaked_clips": len(leaked),
     }
     make_record(
         stage="preprocess",

@@ -29,7 +29,7 @@ def main(name: str) -> None:
             f"{name}: {info.num_leaked} of {info.num_test} test clips stand in the training part as well; "
             f"{BENCHMARKS / name / 'leaks.csv'} names them, the tables give every score without them too\n"
         )
-    counts = {"train": info.num_train, "test": info.num_test, "leaked": info.num_leaked}
+    counts = {"train": info.num_train, "test": info.num_test, "leaked_test": info.num_leaked}
     make_record(
         stage="split",
         subject=name,

@@ -73,6 +73,37 @@ def test_check_of_data_says_what_was_found_and_its_status_whether_it_is_whole(ru
     assert asked == [("irds", ("/first", "mirror")), ("wmft", ("/first", str(tmp_path / "mirror")))]
 
 
+def test_check_of_data_that_would_be_downloaded_says_from_where_and_is_good(runner, tmp_path, monkeypatch):
+    monkeypatch.delenv("KINEMASK_MIRROR", raising=False)
+    params = PARAMS.replace("[mirror]", "[mirror, 'https://example.org/mirror']")
+    (tmp_path / "params.yaml").write_text(params)
+    found = runner.invoke(app, ["data", "check", "wmft"])
+    assert found.exit_code == 0
+    assert found.output.startswith(
+        "wmft: downloadable\n  no folder of the mirrors has it: `dvc repro` downloads it from "
+        "https://example.org/mirror, or from https://github.com/alexandrebarachant/WMFT_JBHI/"
+    )
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror/wmft.zip").write_bytes(b"another")
+    (tmp_path / "data/raw/wmft").mkdir(parents=True)
+    (tmp_path / "data/raw/wmft/source.json").write_text("{}")
+    found = runner.invoke(app, ["data", "check", "wmft"])
+    assert found.exit_code == 0
+    assert "mirror/wmft.zip is another archive than the known" in found.output
+    assert found.output.endswith("  so far: downloaded, not packed\n")
+
+
+def test_check_of_gated_data_tells_of_a_remote(runner, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("['remote \"team\"']\n    url = /disk\n")
+    found = runner.invoke(app, ["data", "check", "ntu60"])
+    assert (found.exit_code, found.output.splitlines()[0]) == (1, "ntu60: absent")
+    assert "  ntu60 is licence-gated, and there is a DVC remote (team): `dvc push` leaves" in found.output
+    assert "DVC remote" not in runner.invoke(app, ["data", "check", "kinesim"]).output
+
+
 def test_check_of_data_that_params_do_not_know_is_one_line(runner, tmp_path):
     (tmp_path / "params.yaml").write_text(PARAMS)
     found = runner.invoke(app, ["data", "check", "ntu"])
@@ -132,6 +163,27 @@ def test_recordings_in_use_that_are_gone_are_named_before_dvc_stops_at_them(runn
     assert line.strip() in runner.invoke(app, ["data", "check", "kinesim"]).output
     link.unlink()
     assert runner.invoke(app, ["check"]).exit_code == 0
+
+
+def test_other_files_than_those_in_use_are_told_as_dvc_looks_for_none(runner, tmp_path, monkeypatch):
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    from kinemask.datasets import DATASETS
+    from kinemask.datasets.reader import Verdict
+
+    files = [tmp_path / "old.zip", tmp_path / "new.zip"]
+    for file in files:
+        file.write_bytes(b"")
+    link = tmp_path / "data/raw/ntu60/archive.zip"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(files[0])
+
+    def said(file):
+        whole = replace(DATASETS["ntu60"], check=lambda *_: Verdict("whole", (), (), (file,)))
+        monkeypatch.setitem(DATASETS, "ntu60", whole)
+        return runner.invoke(app, ["data", "check", "ntu60"]).output
+
+    assert "made of" not in said(files[0])
+    assert "! data/raw/ntu60 was made of 1 file(s), 1 of them not among the 1 found now" in said(files[1])
 
 
 def test_a_page_without_runs_is_one_line(runner, tmp_path):

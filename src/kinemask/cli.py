@@ -35,13 +35,14 @@ def check(root: Root = Path()) -> None:
     Example: [bold]kinemask check[/bold]
     """
     from kinemask.datasets.state import lost_files
+    from kinemask.errors import few
     from kinemask.params import check as check_params
 
     with _one_line_errors():
         params = check_params(root / "params.yaml")
         selected = {params.benchmarks[name].dataset for name in params.run.benchmarks}
         if lost := lost_files(root, sorted(selected)):
-            typer.echo("\n".join(lost[:3]), err=True)
+            typer.echo("\n".join(few(lost, 3)), err=True)
             raise typer.Exit(1)
         typer.echo("params.yaml is good")
 
@@ -56,7 +57,8 @@ def check_data(
     It looks into the folders of KINEMASK_MIRROR and download.mirrors, counts recordings and names what is
     missing, reads a sample, and says how long preprocess will take. Nothing is downloaded or written.
 
-    The status is 0 if the archives are whole, or made here, and 1 otherwise.
+    The status is 0 if `dvc repro` can prepare all of the dataset: its archives are whole, or downloadable, or
+    made here. It is 1 if they are partial, absent or unusable; then it is said what to do.
 
     Example: [bold]kinemask data check ntu60[/bold]
 

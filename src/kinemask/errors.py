@@ -1,5 +1,13 @@
 """What a user can mend: every such error derives from one class and says what, where and how in one line."""
 
+from collections.abc import Sequence
+
 
 class KinemaskError(Exception):
     """Wrong input, params or machine: a stage ends with the message alone. Anything else is a bug."""
+
+
+def few(texts: Sequence[str], most: int) -> list[str]:
+    """The first texts, and where there are more than `most`, how many: for messages and lists on a screen."""
+    more = len(texts) - most
+    return [*texts[:most], *([f"and {more:,} more"] if more > 0 else [])]

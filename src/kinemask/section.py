@@ -84,6 +84,7 @@ def read_yaml(path: Path = PARAMS_FILE) -> dict[str, Any]:
 def load_params(section: type[S], reads: Mapping[str, str], path: Path = PARAMS_FILE, **names: str) -> S:
     """The part of params.yaml a stage reads, checked.
 
+    Sections see the folder of the file as `root` of the context, for paths that start there.
     `reads` maps each field of `section` to its place in the file; `{method}` and the like in a place are
     filled from `names`. Raises ParamsError that lists every problem with its place and the value found.
     """
@@ -115,7 +116,7 @@ def _lookup(values: dict[str, Any], place: str, path: Path) -> Any:
 def _validate(section: type[S], values: dict[str, Any], places: Mapping[str, str], path: Path) -> S:
     try:
         # As JSON, so that a list fills a tuple while text never fills a number.
-        return section.model_validate_json(json.dumps(values))
+        return section.model_validate_json(json.dumps(values), context={"root": path.parent})
     except ValidationError as error:
         problems = error.errors(include_url=False)
     except TypeError as error:

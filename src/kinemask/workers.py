@@ -19,6 +19,7 @@ R = TypeVar("R")
 
 # Read by the libraries behind NumPy, SciPy and scikit-learn when they are loaded.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_WORTH_SECONDS = 6.0  # of work: processes take two seconds or three to start
 _AHEAD = 2  # items handed out for each process: enough to keep it at work, few enough to hold in memory
 
 
@@ -38,6 +39,11 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def cores_for(seconds: float) -> int:
+    """How many processes are worth their start for so much work of one core: all, or this one alone."""
+    return usable_cores() if seconds > _WORTH_SECONDS else 1
 
 
 @contextmanager

@@ -7,5 +7,9 @@ from kinemask.datasets import DATASETS, DatasetConfig
 
 def test_keys_are_the_names_of_the_config_union() -> None:
     union, _ = get_args(DatasetConfig)
-    names = {get_args(config.model_fields["name"].annotation)[0]: config for config in get_args(union)}
+    names = {
+        name: config
+        for config in get_args(union)
+        for name in get_args(config.model_fields["name"].annotation)
+    }
     assert names == {name: reader.config for name, reader in DATASETS.items()}

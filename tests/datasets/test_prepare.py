@@ -116,7 +116,7 @@ def test_the_same_content_on_both_sides_is_named(tmp_path: Path, caplog) -> None
     info = _prepare(tmp_path, _whole(same_content={3: 0}))
     assert info.leaks == {"xsub": (("R00000a", "R00003a"),)}
     assert caplog.messages == [
-        "tiny: 1 recordings are on both sides of xsub under different names: R00000a = R00003a; "
+        "tiny: 1 group(s) of equal clips stand on both sides of xsub: R00000a = R00003a; "
         "dataset.json names all"
     ]
 

@@ -10,7 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from kinemask import workers
+from kinemask.datasets import prepare as prepare_module
 from kinemask.datasets.prepare import prepare
+from kinemask.datasets.reader import DatasetError
 from kinemask.workers import WorkerKilled
 from tests.datasets.generated import READER, STARTS, GeneratedConfig, make_config
 
@@ -36,7 +39,7 @@ def _bytes(root: Path) -> list[bytes]:
     return [(root / "tiny" / name).read_bytes() for name in FILES]
 
 
-def _prepare(root: Path, config: GeneratedConfig, *, processes: int = 1) -> list[bytes]:
+def _prepare(root: Path, config: GeneratedConfig, *, processes: int | None = 1) -> list[bytes]:
     READER.fetch(config, "tiny", root / "raw", [])
     prepare(READER, config, name="tiny", raw=root / "raw", packed=root / "tiny", processes=processes)
     return _bytes(root)
@@ -153,6 +156,83 @@ def test_with_anything_changed_it_starts_afresh(tmp_path: Path, change) -> None:
     config = make_config(**changed)
     prepare(READER, config, name="tiny", raw=tmp_path / "raw", packed=tmp_path / "tiny", processes=1)
     assert STARTS == [0]
+
+
+def test_a_file_that_was_mended_is_read_again_even_if_its_size_and_time_are_kept(tmp_path: Path) -> None:
+    config = make_config(recordings=4, damaged=(0,))
+    archive = tmp_path / "raw" / "archive.zip"
+    archive.parent.mkdir()
+    archive.write_bytes(b"damaged")
+    before = archive.stat()
+
+    def fail() -> list[int]:
+        STARTS.clear()
+        with pytest.raises(DatasetError, match="1 of 5"):
+            _prepare(tmp_path, config)
+        return STARTS
+
+    assert fail() == [0]
+    assert fail() == []
+    archive.write_bytes(b"mended!")
+    os.utime(archive, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert fail() == [0]
+
+
+@pytest.mark.parametrize(("worth", "processes"), [(0.1, 2), (1000.0, 1)])
+def test_other_processes_start_where_much_is_left_to_read_however_few_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth: float, processes: int
+) -> None:
+    started: list[int] = []
+
+    def ordered_map(*args, processes: int, **options):
+        started.append(processes)
+        return workers.ordered_map(*args, processes=processes, **options)
+
+    monkeypatch.setattr(prepare_module, "ordered_map", ordered_map)
+    monkeypatch.setattr(prepare_module, "_ALONE_SECONDS", 0.1)
+    monkeypatch.setattr(workers, "_WORTH_SECONDS", worth)
+    monkeypatch.setattr(workers, "usable_cores", lambda: 2)
+    config = make_config(recordings=40, seconds=0.02)
+    by_themselves = _prepare(tmp_path / "self", config, processes=None)
+    assert started == [processes]
+    assert _prepare(tmp_path / "one", config, processes=1) == by_themselves
+
+
+PEAK = """
+import resource
+import sys
+from pathlib import Path
+from kinemask.datasets.prepare import prepare
+from tests.datasets.generated import READER, GeneratedConfig
+root, config = Path(sys.argv[1]), GeneratedConfig.model_validate_json(sys.argv[2])
+READER.fetch(config, "tiny", root / "raw", [])
+prepare(READER, config, name="tiny", raw=root / "raw", packed=root / "tiny", processes=1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def _peak_mib(root: Path, num: int) -> float:
+    root.mkdir()
+    script = root / "script.py"
+    script.write_text(PEAK)
+    words = [
+        sys.executable,
+        str(script),
+        str(root),
+        make_config(recordings=num, frames=300).model_dump_json(),
+    ]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "TQDM_DISABLE": "1"}
+    return int(subprocess.run(words, env=environment, capture_output=True, check=True).stdout) / 1024
+
+
+def test_memory_grows_with_names_and_not_with_frames(tmp_path: Path) -> None:
+    num = 300
+    more = _peak_mib(tmp_path / "two", 2 * num) - _peak_mib(tmp_path / "one", num)
+    arrays = (tmp_path / "two/tiny/joints.npy").stat().st_size - (
+        tmp_path / "one/tiny/joints.npy"
+    ).stat().st_size
+    assert arrays / 2**20 > 60
+    assert more < 10  # the names and the noise of an allocator
 
 
 def test_with_nothing_changed_it_does_not(tmp_path: Path) -> None:

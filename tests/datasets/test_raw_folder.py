@@ -1,10 +1,11 @@
+import errno
 import json
 import pickle
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 
+from kinemask.datasets import raw_folder
 from kinemask.datasets.archives.fetch import read_source
 from kinemask.datasets.own.section import RawFolderConfig
 from kinemask.datasets.prepare import prepare
@@ -14,6 +15,7 @@ from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import Dropped
 from tests.datasets.conftest import skeleton_text
+from tests.datasets.kinect.test_cleaning_reference import LINEAGE
 from tests.own_recordings import bvh_text, waving, write_recording
 
 STICK = {
@@ -90,7 +92,7 @@ def test_download_links_the_files_and_notices_what_changes(own):
 def test_a_recording_that_went_away_after_download_is_named(own):
     read(own)
     (own / "a.npy").unlink()
-    with pytest.raises(DatasetError, match=r"mine: .*own/a\.npy is gone: put it back, or run download"):
+    with pytest.raises(DatasetError, match=r"mine: .*own/a\.npy is gone: put it back, or remove .*mine"):
         RAW_FOLDER.open(section(), "mine", own.parent / "data/raw/mine")
     assert "a.npy: labels.csv names it" in verdict().problems[0]
 
@@ -183,6 +185,15 @@ def test_more_bodies_than_persons_need_cleaning(own):
     assert found == Dropped("a.skeleton", "2 bodies, `persons` is 1: say how to choose with `cleaning`")
 
 
+def test_cleaning_chooses_the_bodies_of_a_kinect(own):
+    joints = kinect_files(own, "1", "2")
+    relabel(own, "file,label,subject\na.skeleton,clap,2\nb.npy,clap,3\n")
+    cleaning = LINEAGE | {"origin": "first_frame"}
+    clip = read(own, layout="kinect25", protocols=ANY, cleaning=cleaning)[0]
+    np.testing.assert_allclose(clip.joints[:, 0], joints - joints[0, KINECT25.index("spine_mid")], atol=1e-5)
+    assert clip.cleaned == {"surplus_bodies": 1}
+
+
 def test_a_bvh_file_may_give_the_body(own):
     (own / "a.bvh").write_text(bvh_text(KINECT25, waving(KINECT25)))
     relabel(own, "file,label,subject\na.bvh,clap,2\nb.npy,clap,3\n")
@@ -203,10 +214,12 @@ def verdict(**changes) -> Verdict:
 
 
 def test_a_good_folder_is_whole(own):
+    np.save(own / "c.npy", np.load(own / "a.npy"))
+    relabel(own, "file,label,subject\na.npy,wave,1\nc.npy,clap,1\nsub/b.npy,clap,2\n")
     found = verdict()
     assert (found.state, found.problems) == ("whole", ())
-    assert "2 recordings of 2 classes" in found.facts[0]
-    assert "2 of 2 files looked at can be read" in found.facts
+    assert "3 recordings of 2 classes" in found.facts[0]
+    assert "3 of 3 files looked at can be read" in found.facts
 
 
 def test_what_is_wrong_is_said_before_anyone_waits(own):
@@ -215,35 +228,65 @@ def test_what_is_wrong_is_said_before_anyone_waits(own):
     assert "up right?" in verdict(up="z").problems[0]
     found = verdict(layout="kinect25")
     assert found.state == "unusable"
-    assert "a.npy: its shape is (20, 4, 3), expected (T, 25, 3)" in found.problems[0]
+    assert "a.npy, sub/b.npy: its shape is (20, 4, 3), expected (T, 25, 3)" in found.problems[0]
     (own / "a.npy").unlink()
     assert verdict().state == "partial"
     relabel(own, "file,label\n")
     assert verdict().state == "unusable"
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"layout": "kinect26"}, "no such body; known are kinect25"),
-        ({"units": "meters"}, "units"),
-        ({"units": 0.0}, "units"),
-        ({"joints": {"tail": "Tail"}}, "joints names tail, which the layout has not"),
-        ({"protocols": {}}, "protocols"),
-        (
-            {"protocols": {"camera": {"column": "camera", "train": [1]}}},
-            "protocols.camera: tables have such a column",
-        ),
-        ({"protocols": {"x": {"column": "label", "train": ["a"]}}}, "not divided by file or label"),
-        (
-            {"protocols": {"x": {"column": "subject", "train": [1, 2], "test": ["02"]}}},
-            "2 both trains and tests",
-        ),
-        ({"protocols": {"x": {"column": "subject", "train": []}}}, "train"),
-        ({"layout": STICK | {"joints": ["hip", "neck"]}}, "parents names left_hand, right_hand"),
-        ({"layout": {"name": "x", "bvh": "a.bvh", "persons": 3}}, "persons"),
-    ],
-)
-def test_a_wrong_section_is_refused(changes, said):
-    with pytest.raises(ValidationError, match=said.replace("(", r"\(")):
-        section(**changes)
+def test_a_file_that_goes_while_it_is_read_stops_and_is_read_when_it_is_back(own):
+    config, raw = section(), own.parent / "data/raw/mine"
+    RAW_FOLDER.fetch(config, "mine", raw, [])
+    reading = RAW_FOLDER.open(config, "mine", raw)
+    first, second = reading.recordings(0)
+    (own / "sub/b.npy").rename(own / "away.npy")
+    assert isinstance(reading.read(first)[0], Clip)
+    with pytest.raises(
+        DatasetError, match=r"b\.npy cannot be read \(No such file .*: put it back and run again"
+    ):
+        reading.read(second)
+    (own / "away.npy").rename(own / "sub/b.npy")
+    assert isinstance(reading.read(second)[0], Clip)
+
+
+def test_recordings_behind_a_link_to_a_folder_are_read(own):
+    (own / "sub").rename(own.parent / "elsewhere")
+    (own / "sub").symlink_to(own.parent / "elsewhere")
+    assert [one.name for one in read(own)] == ["a.npy", "sub/b.npy"]
+    assert verdict().state == "whole"
+
+
+def test_a_name_that_macos_wrote_is_that_of_labels_csv(own):
+    (own / "a.npy").rename(own / "cafe\u0301.npy")
+    relabel(own, "file,label,subject\nsub/b.npy,clap,2\ncaf\u00e9.npy,wave,1\n")
+    assert [one.name for one in read(own)] == ["caf\u00e9.npy", "sub/b.npy"]
+    assert verdict().state == "whole"
+
+
+def test_a_recording_that_may_not_be_read_stops_the_download_by_name(own, monkeypatch):
+    def closed(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(raw_folder, "file_sha256", closed)
+    with pytest.raises(DatasetError, match=r"cannot be read \(Permission denied\): give this user"):
+        RAW_FOLDER.fetch(section(), "mine", own.parent / "data/raw/mine", [])
+
+
+def test_labels_that_teach_nothing_are_a_doubt(own):
+    relabel(own, "file,label,subject\nsub/b.npy,wave,2\na.npy,wave,1\n")
+    found = verdict()
+    assert found.state == "whole"
+    assert found.problems == (
+        "all recordings are of class wave: there is nothing to tell apart, is `label` right?",
+    )
+
+
+def test_files_that_are_wrong_in_the_same_way_are_one_line(own):
+    text = bvh_text(KINECT25, waving(KINECT25))
+    relabel(own, "file,label,subject\n" + "".join(f"{n}.bvh,clap,{n}\n" for n in range(1, 6)))
+    for n in range(1, 6):
+        (own / f"{n}.bvh").write_text(text)
+    (problem,) = verdict().problems
+    assert problem.startswith("1.bvh, 2.bvh, 3.bvh, and 2 more: has no joint 'hip' (for hip); it has ")
+    assert problem.count("spine_mid") == 1

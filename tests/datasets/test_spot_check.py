@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from kinemask import workers
 from kinemask.datasets import spot_check as module
 from kinemask.datasets.spot_check import SpotCheck, duration, spot_check, spread
 from kinemask.skeleton.clip import Clip
@@ -27,7 +28,7 @@ def test_damaged_ones_are_named_and_those_left_out_by_rule_are_not() -> None:
     assert found.num_read == 14
     assert found.problems() == (
         *(f"clip{n} is damaged: reason" for n in (0, 2, 4, 6, 8)),
-        "and 2 more of the sample",
+        "and 2 more",
     )
 
 
@@ -44,13 +45,19 @@ def test_what_happens_once_is_no_part_of_the_time() -> None:
 
 
 def test_time_of_all_is_shared_by_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "usable_cores", lambda: 4)
+    monkeypatch.setattr(workers, "usable_cores", lambda: 4)
     monkeypatch.setattr(module, "_PACK_SECONDS", 0.0)
     assert (
         SpotCheck(60, (), 0.004).facts(60_000)[1]
         == "preprocess will take about 60 s on 4 core(s) for all 60,000"
     )
     assert SpotCheck(0, (), 0.0).facts(10) == ()
+
+
+def test_what_is_read_in_seconds_is_read_on_one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "usable_cores", lambda: 4)
+    monkeypatch.setattr(module, "_PACK_SECONDS", 0.0)
+    assert SpotCheck(60, (), 0.01).facts(500)[1] == "preprocess will take about 5 s on 1 core(s) for all 500"
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,10 @@ def test_recordings_become_packed_clips_and_a_split(root: Path) -> None:
     assert not read_benchmark(benchmark).complete
     records = {record.stage: record for record in read_records(root)}
     assert records["preprocess"].metrics["all"] == {
-        "clips": 3, "frames": 15, "dropped": 1, "missing": 0, "leaked": 3, "damaged_share": 0.25,
+        "clips": 3, "frames": 15, "dropped": 1, "missing": 0, "leaked_clips": 3, "damaged_share": 0.25,
     }  # fmt: skip
     # Every frame of this test is the same, so both test clips are the training clip under another name.
-    assert records["split"].metrics["all"] == {"train": 1, "test": 2, "leaked": 2, "classes": 9}
+    assert records["split"].metrics["all"] == {"train": 1, "test": 2, "leaked_test": 2, "classes": 9}
     leaks = (benchmark / "leaks.csv").read_text().splitlines()
     assert leaks == [
         "group,part,name,label",

@@ -1,7 +1,8 @@
 """From the raw folder of any dataset to its packed form, with everything dropped counted and named."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence, Set
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence, Set
 from contextlib import closing
 from functools import partial
 from importlib.metadata import version
@@ -10,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from kinemask.datasets.archives.fetch import SOURCE_FILE, read_source
+from kinemask.datasets.archives.member_rules import password
 from kinemask.datasets.protocols import differences
 from kinemask.datasets.reader import AnyReader, DatasetError, DatasetSection, Reading
 from kinemask.progress import group_progress
 from kinemask.run_key import code_digest, run_key
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import DatasetInfo, Dropped, PackedWriter
-from kinemask.workers import ordered_map, usable_cores
+from kinemask.workers import cores_for, ordered_map
 
 PREPARING_CODE = ("datasets", "skeleton")
 
 _NAMED = 3
-_FEW_CLIPS = 2000  # are read here before other processes have started
-_RUN_CLIPS = 16  # about so many are handed to a process at once
+_RUN_CLIPS, _RUN_SECONDS = 16, 0.2  # about so much is handed to a process at once, whichever is less
+_ALONE_SECONDS = 2.0  # of reading tell how long the rest will take
 _CURE = (
     "run again, it goes on where it stopped; on fewer cores (taskset -c 0,1 before the command) it takes less"
 )
@@ -54,12 +56,15 @@ def prepare(
         damaged = [item for item in (*reading.left_out, *writer.dropped) if item.damaged]
         num_read = writer.num_clips + len(damaged)
         check_damage(name, damaged, num_read=num_read, most=config.max_damaged_share)
-        complete = config.complete and not damaged and not reading.missing
+        complete = config.complete and not damaged and not reading.missing and not reading.unnamed
         expected = reader.expected(config)
         if expected is not None and complete:
             wrong = differences(writer.table(protocols), writer.num_frames, expected)
             if wrong:
-                raise DatasetError(f"{name} is not what it should be: {'; '.join(wrong)}: run download again")
+                raise DatasetError(
+                    f"{name} is not what it should be: {'; '.join(wrong)}: compare the archives with "
+                    f"those of their owners, `kinemask data check {name}` says where they are"
+                )
         info = writer.finish(
             name=name,
             class_names=class_names,
@@ -69,7 +74,7 @@ def prepare(
             left_out=reading.left_out,
             missing=reading.missing,
         )
-    _warn(info, damaged)
+    _warn(info, damaged, reading.unnamed)
     return info
 
 
@@ -91,8 +96,11 @@ def _key(config: DatasetSection, reading: Reading, raw: Path) -> str:
         {
             "section": config.model_dump_json(exclude={"max_damaged_share"}),
             "content": read_source(raw).content_sha256,
-            # Archives are used in place: one that was exchanged since download is another.
-            "files": str([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]),
+            # Archives are used in place: one that was exchanged since download is another. Whatever mends a
+            # file that was damaged changes its ctime: what was noted as damage is read again.
+            "files": str([(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in stats]),
+            # One wrong password in 256 makes a member look damaged: that is forgotten with it.
+            "password": password() or "",
             "recordings": str(reading.num_recordings),
             "code": code_digest(PREPARING_CODE),
             "numpy": version("numpy"),
@@ -105,20 +113,37 @@ def _read(reading: Reading, writer: PackedWriter, *, name: str, processes: int |
     if writer.num_recordings >= reading.num_recordings:
         return
     done = writer.num_clips + len(writer.dropped)
-    if processes is None:
-        processes = 1 if reading.num_clips - done < _FEW_CLIPS else usable_cores()
-    # A recording of many clips is a run of its own: what is under way must fit into memory.
-    num = max(1, _RUN_CLIPS * reading.num_recordings // max(1, reading.num_clips))
-    runs = _runs(reading.recordings(writer.num_recordings), num)
     bar = f"preprocess {name}"
-    with closing(
-        ordered_map(partial(_read_run, reading.read), runs, processes=processes, name=bar, cure=_CURE)
-    ) as results:
-        recordings = chain.from_iterable(results)
+    with closing(_read_all(reading, writer.num_recordings, processes=processes, name=bar)) as recordings:
         for items in group_progress(recordings, name=bar, unit="clip", total=reading.num_clips, done=done):
             writer.add(*_named_once(items, writer.names))
     found, announced = writer.num_recordings, reading.num_recordings
     assert found == announced, f"{found} recordings came, {announced} were announced"
+
+
+def _read_all(
+    reading: Reading, start: int, *, processes: int | None, name: str
+) -> Generator[Items, None, None]:
+    """What the recordings hold from this one on, in order; close it to stop early.
+
+    Where `processes` is None, the first ones are read in this process and tell whether others are worth it.
+    """
+    recordings = reading.recordings(start)
+    read = partial(_read_run, reading.read)
+    # A recording of many clips is a run of its own: what is under way must fit into memory.
+    num = max(1, _RUN_CLIPS * reading.num_recordings // max(1, reading.num_clips))
+    if processes is None:
+        yield from read([*islice(recordings, 1)])  # untimed: some is loaded or compiled only once
+        started, seconds, num_read = time.monotonic(), 0.0, 0
+        while seconds < _ALONE_SECONDS and (recording := [*islice(recordings, 1)]):
+            yield from read(recording)
+            seconds, num_read = time.monotonic() - started, num_read + 1
+        each = seconds / max(1, num_read)
+        processes = cores_for(each * (reading.num_recordings - start - 1 - num_read))
+        num = max(1, min(num, int(_RUN_SECONDS / max(each, 1e-6))))
+    runs = _runs(recordings, num)
+    with closing(ordered_map(read, runs, processes=processes, name=name, cure=_CURE)) as results:
+        yield from chain.from_iterable(results)
 
 
 def _runs(recordings: Iterator[Any], num: int) -> Iterator[list[Any]]:
@@ -148,7 +173,7 @@ def _named_once(items: Items, names: Set[str]) -> Items:
     return kept
 
 
-def _warn(info: DatasetInfo, damaged: Sequence[Dropped]) -> None:
+def _warn(info: DatasetInfo, damaged: Sequence[Dropped], unnamed: Sequence[str]) -> None:
     """Say in one line each what is damaged, what is missing and what leaks."""
     if damaged:
         _LOG.warning(
@@ -164,10 +189,12 @@ def _warn(info: DatasetInfo, damaged: Sequence[Dropped]) -> None:
             len(info.missing),
             _first(info.missing),
         )
+    for what in unnamed:
+        _LOG.warning("%s is partial: %s", info.name, what)
     for protocol, groups in info.leaks.items():
         if groups:
             _LOG.warning(
-                "%s: %d recordings are on both sides of %s under different names: %s; dataset.json names all",
+                "%s: %d group(s) of equal clips stand on both sides of %s: %s; dataset.json names all",
                 info.name,
                 len(groups),
                 protocol,

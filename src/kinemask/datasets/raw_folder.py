@@ -10,10 +10,12 @@ from jaxtyping import Float
 
 from kinemask.datasets.archives.fetch import SourceFile, file_sha256, lost_links, write_source
 from kinemask.datasets.archives.gated import content_of
+from kinemask.datasets.archives.member_rules import not_readable
 from kinemask.datasets.kinect.cleaning import Cleaned, clean
 from kinemask.datasets.kinect.raw_skeleton import Recording, read_skeleton
+from kinemask.datasets.own.files import Files, files_below
 from kinemask.datasets.own.frames import Convention, read_frames
-from kinemask.datasets.own.labels import SUFFIXES, Labelled, Labels, read_labels
+from kinemask.datasets.own.labels import Labelled, Labels, composed, read_labels
 from kinemask.datasets.own.section import RawFolderConfig, body_of, convention_of
 from kinemask.datasets.reader import (
     DamagedError,
@@ -22,6 +24,7 @@ from kinemask.datasets.reader import (
     Reading,
     Verdict,
 )
+from kinemask.errors import few
 from kinemask.progress import progress
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import Dropped, Rule
@@ -47,11 +50,13 @@ def fetch(config: RawFolderConfig, name: str, folder: Path, mirrors: Sequence[st
         raise DatasetError(
             f"datasets.{name}.folder: {place} holds the project: give recordings a folder of their own"
         )
-    _labels_of(config, name, place / config.labels)
-    names = list_recordings(config)
-    links = {LABELS: place / config.labels} | {f"{RECORDINGS}/{file}": place / file for file in names}
+    labels = _labels_of(config, name, place / config.labels)
+    found = list_recordings(config)
+    found.require_open([row.file for row in labels.rows])
+    links = {f"{RECORDINGS}/{file}": path for file, path in found.paths.items()}
+    links = {LABELS: place / config.labels} | links
     bar = progress(links.items(), name=f"look at {name}", unit="file", total=len(links))
-    digests = {file: file_sha256(path) for file, path in bar}
+    digests = {file: _digest(path) for file, path in bar}
     with whole_folder(folder) as partial_folder, writing(folder):
         files = []
         for file, path in links.items():
@@ -66,16 +71,16 @@ def open_folder(config: RawFolderConfig, name: str, folder: Path) -> Reading:
     """The recordings that labels.csv names, sorted by file. Raises DatasetError if a link leads nowhere."""
     gone = lost_links(folder)
     if gone:
-        raise DatasetError(f"{name}: {gone[0].readlink()} is gone: put it back, or run download again")
+        raise DatasetError(f"{name}: {gone[0].readlink()} is gone: put it back, or remove {folder}")
     labels = _labels_of(config, name, folder / LABELS)
-    there = set(_files_below(folder / RECORDINGS))
-    rows = [row for row in labels.rows if row.file in there]
+    there = files_below(folder / RECORDINGS).paths
+    rows = [(row, there[row.file]) for row in labels.rows if row.file in there]
     return Reading(
         num_recordings=len(rows),
         num_clips=len(rows),
         recordings=partial(_from, rows),
-        read=partial(_read, folder=folder / RECORDINGS, config=config, convention=convention_of(config)),
-        left_out=_left_out(config, labels, there),
+        read=partial(_read, config=config, convention=convention_of(config)),
+        left_out=_left_out(config, labels, set(there)),
     )
 
 
@@ -88,13 +93,14 @@ def check(config: RawFolderConfig, name: str, mirrors: Sequence[str]) -> Verdict
     try:
         labels = _labels_of(config, name, place / config.labels)
         convention = convention_of(config)
+        found = list_recordings(config)
+        found.require_open([row.file for row in labels.rows])
+        rows = [(row, found.paths[row.file]) for row in labels.rows if row.file in found.paths]
+        sample = rows[:: max(1, -(-len(rows) // _SAMPLE))]
+        read = [one for item in sample for one in _read(item, config=config, convention=convention)]
     except DatasetError as error:
         return Verdict("unusable", (), (str(error),))
-    there = set(list_recordings(config))
-    left_out = _left_out(config, labels, there)
-    rows = [row for row in labels.rows if row.file in there]
-    sample = rows[:: max(1, -(-len(rows) // _SAMPLE))]
-    read = [one for row in sample for one in _read(row, folder=place, config=config, convention=convention)]
+    left_out = _left_out(config, labels, set(found.paths))
     clips = [one for one in read if isinstance(one, Clip)]
     damaged = [one for one in (*left_out, *read) if isinstance(one, Dropped) and one.damaged]
     facts = [
@@ -104,26 +110,37 @@ def check(config: RawFolderConfig, name: str, mirrors: Sequence[str]) -> Verdict
     unnamed = [one.name for one in left_out if not one.damaged]
     if unnamed:
         facts.append(f"{len(unnamed)} files are not named there and left out: {_few(unnamed)}")
-    problems = [f"{one.name}: {one.reason}" for one in damaged[:_SHOWN]]
-    if len(damaged) > _SHOWN:
-        problems.append(f"and {len(damaged) - _SHOWN} more like these")
+    problems = [*_by_reason(damaged), *found.closed.values()]
     if not clips:
         return Verdict("unusable", tuple(facts), tuple(problems))
     sides = np.median([_sides(clip) for clip in clips], axis=0)
     facts.append(f"bodies are {sides[1]:.2f} m high, {sides[0]:.2f} m wide (medians of the files looked at)")
-    problems += _doubts(name, sides)
-    return Verdict("partial" if damaged else "whole", tuple(facts), tuple(problems))
+    problems += [*_doubts(name, sides), *_label_doubts(config, name, labels)]
+    files = (place / config.labels, *found.paths.values())
+    return Verdict("partial" if damaged else "whole", tuple(facts), tuple(problems), files)
 
 
-def list_recordings(config: RawFolderConfig) -> list[str]:
-    """All files of the user's folder that may be recordings, as paths below it, sorted."""
-    return [file for file in _files_below(config.place) if file != PurePosixPath(config.labels).as_posix()]
+def list_recordings(config: RawFolderConfig) -> Files:
+    """All files of the user's folder that may be recordings. Raises DatasetError as `files_below` does."""
+    found = files_below(config.place)
+    found.paths.pop(composed(PurePosixPath(config.labels).as_posix()), None)
+    return found
 
 
-def _files_below(folder: Path) -> list[str]:
-    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES]
-    hidden = (path for path in paths if any(part.startswith(".") for part in path.parts))
-    return sorted(str(path.as_posix()) for path in {*paths} - {*hidden} if (folder / path).is_file())
+def _digest(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise DatasetError(not_readable(path, error)) from error
+
+
+def _by_reason(damaged: Sequence[Dropped]) -> list[str]:
+    """One line a reason: many files of one tool are wrong in the same way."""
+    names: dict[str, list[str]] = {}
+    for one in damaged:
+        names.setdefault(one.reason, []).append(one.name)
+    lines = [f"{_few(files)}: {reason}" for reason, files in names.items()]
+    return few(lines, _SHOWN)
 
 
 def _require_folder(config: RawFolderConfig, name: str) -> Path:
@@ -151,14 +168,14 @@ def _left_out(config: RawFolderConfig, labels: Labels, there: set[str]) -> tuple
     )
 
 
-def _from(rows: Sequence[Labelled], start: int) -> Iterator[Labelled]:
+def _from(rows: Sequence[tuple[Labelled, Path]], start: int) -> Iterator[tuple[Labelled, Path]]:
     return islice(rows, start, None)
 
 
 def _read(
-    row: Labelled, *, folder: Path, config: RawFolderConfig, convention: Convention
+    recording: tuple[Labelled, Path], *, config: RawFolderConfig, convention: Convention
 ) -> Sequence[Clip | Dropped]:
-    path = folder / row.file
+    row, path = recording
     try:
         if path.suffix.lower() == ".skeleton":
             cleaned = _read_bodies(path, config, convention)
@@ -169,7 +186,7 @@ def _read(
     except DamagedError as error:
         return [Dropped(row.file, str(error))]
     except OSError as error:
-        return [Dropped(row.file, f"cannot be read: {error.strerror or error}")]
+        raise DatasetError(not_readable(path, error)) from error
     clip = Clip(
         name=row.file,
         label=row.label,
@@ -223,8 +240,19 @@ def _doubts(name: str, sides: Float[np.ndarray, " C"]) -> list[str]:
     return doubts
 
 
+def _label_doubts(config: RawFolderConfig, name: str, labels: Labels) -> list[str]:
+    if len(labels.class_names) == 1:
+        only = labels.class_names[0]
+        return [f"all recordings are of class {only}: there is nothing to tell apart, is `label` right?"]
+    return [
+        doubt
+        for key, protocol in config.protocols.items()
+        for doubt in protocol.doubts(f"datasets.{name}.protocols.{key}", labels)
+    ]
+
+
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    return ", ".join(few(names, _SHOWN))
 
 
 def _protocols(config: RawFolderConfig) -> dict[str, Rule]:

@@ -7,34 +7,20 @@ https://arxiv.org/abs/1905.04757 ; facts and splits: https://github.com/shahroud
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from kinemask.datasets.archives.fetch import obtain
 from kinemask.datasets.archives.gated import Companion, check_unchanged, fetch_gated, open_gated
-from kinemask.datasets.archives.zip_members import ZipListing, ZipMember, list_zip, read_member
-from kinemask.datasets.kinect.cleaning import Cleaning
-from kinemask.datasets.kinect.skeleton_zip import is_skeleton, skeleton_clip
+from kinemask.datasets.archives.zip_members import ZipListing, list_zip
+from kinemask.datasets.archives.zip_reading import reading_of
+from kinemask.datasets.kinect.skeleton_zip import clip_parser, is_skeleton
 from kinemask.datasets.ntu.check import verdict
 from kinemask.datasets.ntu.names import CLASS_NAMES
-from kinemask.datasets.ntu.sets import (
-    LIST_FILE,
-    SETS,
-    Ntu60Config,
-    Ntu120Config,
-    NtuSet,
-    official_names,
-    read_list,
-)
-from kinemask.datasets.ntu.survey import survey
-from kinemask.datasets.reader import DamagedError, DatasetError, DatasetReader, Reading, Verdict
-from kinemask.skeleton.clip import Clip
+from kinemask.datasets.ntu.sets import LIST_FILE, SETS, NtuConfig, NtuSet, official_names, read_list
+from kinemask.datasets.ntu.survey import Survey, survey
+from kinemask.datasets.reader import DatasetError, DatasetReader, Reading, Verdict
 from kinemask.skeleton.layout import KINECT25
-from kinemask.skeleton.packed import Dropped
 
 _PERSONS = 2
-
-NtuConfig = Ntu60Config | Ntu120Config
-C = TypeVar("C", Ntu60Config, Ntu120Config)
 
 
 def fetch(config: NtuConfig, name: str, folder: Path, mirrors: Sequence[str]) -> None:
@@ -54,7 +40,7 @@ def _list_some(name: str, paths: Sequence[Path]) -> ZipListing:
     """The recordings that the archives hold. Raises DatasetError if none can be read."""
     listing = list_zip(paths, is_skeleton)
     if not listing.members:
-        places = " and ".join(map(str, paths))
+        places = ", ".join(map(str, paths))
         first = listing.refused[0] if listing.refused else None
         why = f"{first.name}, and all others: {first.reason}" if first else "it holds no .skeleton file"
         raise DatasetError(f"{name}: no recording can be read from {places} ({why})")
@@ -78,50 +64,35 @@ def open_raw(config: NtuConfig, name: str, folder: Path) -> Reading:
         raise DatasetError(f"{name}: {folder / LIST_FILE} is missing: run download") from None
     check_unchanged(name, folder, {"skeletons": listing.digest, LIST_FILE: digest})
     found = survey(listing, facts.setups, listed)
-    members = found.members[:: config.one_clip_in]
-    return Reading(
-        num_recordings=len(members),
-        num_clips=len(members),
-        recordings=lambda start: iter(members[start:]),
-        read=_reader_of(config),
+    return _reading(config, found)
+
+
+def _reading(config: NtuConfig, found: Survey) -> Reading:
+    num_classes = SETS[config.name].num_classes
+    return reading_of(
+        found.members,
+        clip_parser(config.cleaning, num_classes=num_classes, persons=_PERSONS),
         left_out=found.left_out,
         missing=found.missing,
+        one_in=config.one_clip_in,
     )
-
-
-def _read(member: ZipMember, *, cleaning: Cleaning, num_classes: int) -> tuple[Clip | Dropped]:
-    try:
-        data = read_member(member)
-        clip = skeleton_clip(member.name, data, cleaning=cleaning, num_classes=num_classes, persons=_PERSONS)
-        return (clip,)
-    except DamagedError as error:
-        return (Dropped(member.name, str(error)),)
 
 
 def check(config: NtuConfig, name: str, mirrors: Sequence[str]) -> Verdict:
     """What the archives of the mirrors hold, by their names and by a sample; nothing is fetched."""
-    facts = SETS[config.name]
-    return verdict(facts, name, mirrors, _reader_of(config), one_clip_in=config.one_clip_in)
+    return verdict(SETS[config.name], name, mirrors, partial(_reading, config))
 
 
-def _reader_of(config: NtuConfig) -> partial[tuple[Clip | Dropped]]:
-    return partial(_read, cleaning=config.cleaning, num_classes=SETS[config.name].num_classes)
-
-
-def _dataset(config: type[C]) -> DatasetReader[C]:
-    return DatasetReader(
-        config=config,
-        layout=lambda config: KINECT25,
-        persons=lambda config: _PERSONS,
-        mirror_keeps_label=lambda config: True,  # none of the 120 actions is named for a side
-        class_names=lambda config, folder: CLASS_NAMES[: SETS[config.name].num_classes],
-        protocols=lambda config: dict(SETS[config.name].rules),
-        expected=lambda config: SETS[config.name].expected if config.complete else None,
-        fetch=fetch,
-        open=open_raw,
-        check=check,
-    )
-
-
-NTU60 = _dataset(Ntu60Config)
-NTU120 = _dataset(Ntu120Config)
+NTU = DatasetReader(
+    config=NtuConfig,
+    layout=lambda config: KINECT25,
+    persons=lambda config: _PERSONS,
+    mirror_keeps_label=lambda config: True,  # none of the 120 actions is named for a side
+    class_names=lambda config, folder: CLASS_NAMES[: SETS[config.name].num_classes],
+    protocols=lambda config: dict(SETS[config.name].rules),
+    expected=lambda config: SETS[config.name].expected if config.complete else None,
+    fetch=fetch,
+    open=open_raw,
+    check=check,
+    gated=True,
+)

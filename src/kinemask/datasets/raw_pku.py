@@ -4,15 +4,17 @@ Liu et al., ACM MM workshop 2017. https://arxiv.org/abs/1703.07475 ; DATASETS.md
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from kinemask.datasets.archives.gated import absence, check_unchanged, fetch_gated, locate, open_gated
-from kinemask.datasets.pku.archives import Survey, classes, gated, read_label_archive, stream_texts, survey
+from kinemask.datasets.pku.archives import classes, read_label_archive, stream_texts
 from kinemask.datasets.pku.check import verdict
 from kinemask.datasets.pku.instances import PkuSection, Video, read_video
-from kinemask.datasets.pku.phases import CLASS_NAMES, LISTS, NUM_BODIES, PHASE1, PHASE2, sequence
+from kinemask.datasets.pku.phases import CLASS_NAMES, LISTS, NUM_BODIES, PHASE1, PHASE2, gated, sequence
+from kinemask.datasets.pku.survey import Survey, survey
 from kinemask.datasets.protocols import trait
 from kinemask.datasets.reader import DatasetError, DatasetReader, Reading, Verdict
 from kinemask.skeleton.layout import KINECT25
@@ -45,8 +47,8 @@ def class_names(config: PkuConfig, folder: Path) -> tuple[str, ...]:
     """Of Phase II only the actions that occur in its label files, in the order of the 51."""
     phase = PHASES[config.name]
     path = open_gated(gated(phase), config.name, folder)[f"{phase.labels}.7z"]
-    labels, _, _ = read_label_archive(phase, path)
-    return tuple(CLASS_NAMES[label - 1] for label in classes(phase, labels))
+    labels = read_label_archive(phase, path)
+    return tuple(CLASS_NAMES[label - 1] for label in classes(phase, labels.files))
 
 
 def fetch(config: PkuConfig, name: str, folder: Path, mirrors: Sequence[str]) -> None:
@@ -80,6 +82,7 @@ def reading(config: PkuConfig, found: Survey) -> Reading:
         read=partial(read_video, phase=phase, config=config, classes=classes(phase, found.labels)),
         left_out=tuple(left_out),
         missing=found.missing,
+        unnamed=found.unnamed,
     )
 
 
@@ -99,12 +102,14 @@ def check(config: PkuConfig, name: str, mirrors: Sequence[str]) -> Verdict:
     located = locate(gated(phase), name, mirrors)
     where = tuple(f"{path}, {path.stat().st_size / 2**20:,.1f} MiB" for _, path in located.distinct)
     if located.absent:
-        return Verdict("absent", where, (absence(gated(phase), name, located.absent, mirrors),))
+        state: Literal["partial", "absent"] = "partial" if located.paths else "absent"
+        return Verdict(state, where, (absence(gated(phase), name, located.absent, mirrors),))
     try:
         found = survey(phase, located.paths)
     except DatasetError as error:
         return Verdict("unusable", where, (str(error),))
-    return verdict(found, reading(config, found), where)
+    files = tuple(path for _, path in located.distinct)
+    return replace(verdict(found, reading(config, found), where), files=files)
 
 
 def _reader(config: type[C]) -> DatasetReader[C]:
@@ -119,6 +124,7 @@ def _reader(config: type[C]) -> DatasetReader[C]:
         fetch=fetch,
         open=open_raw,
         check=check,
+        gated=True,
     )
 
 

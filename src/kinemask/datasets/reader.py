@@ -79,15 +79,18 @@ class Reading:
     read: Callable[[Any], Sequence[Clip | Dropped]]
     left_out: tuple[Dropped, ...] = ()  # known without reading, damaged or not
     missing: tuple[str, ...] = ()  # names that the whole data set has and these archives do not
+    unnamed: tuple[str, ...] = ()  # what else it has and these do not, in words
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What can be said of the archives of a dataset before anyone waits for them."""
 
-    state: Literal["whole", "partial", "absent", "unusable", "made here"]
+    # Downloadable: not here, and nobody need do anything about it; absent: to be asked for or put here.
+    state: Literal["whole", "partial", "absent", "unusable", "made here", "downloadable"]
     facts: tuple[str, ...]  # what was found, one line each
     problems: tuple[str, ...] = ()  # what is wrong or missing, one line each with what to do
+    files: tuple[Path, ...] = ()  # that download would link to, where it uses files in their place
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class DatasetReader(Generic[D]):
     open: Callable[[D, str, Path], Reading]
     # (section, name, mirrors): what `kinemask data check` says, in seconds.
     check: Callable[[D, str, Sequence[str]], Verdict]
+    gated: bool = False  # whether only the owners give it out, under a licence
 
 
 AnyReader = DatasetReader[Any]

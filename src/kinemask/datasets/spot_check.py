@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kinemask.errors import few
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import Dropped
-from kinemask.workers import usable_cores
+from kinemask.workers import cores_for
 
 NUM_SPOTS = 60
 _NAMED = 5
@@ -27,10 +28,10 @@ class SpotCheck:
     seconds_each: float  # of one recording, on one core
 
     def facts(self, num_recordings: int) -> tuple[str, ...]:
-        """For people: what was read, and how long all recordings will take here."""
+        """What was read, and how long all recordings will take on this machine."""
         if not self.num_read:
             return ()
-        cores = usable_cores()
+        cores = cores_for(self.seconds_each * num_recordings)
         took = duration((self.seconds_each / cores + _PACK_SECONDS) * num_recordings)
         return (
             f"{self.num_read} recordings, spread evenly, were read: {len(self.damaged)} damaged",
@@ -39,9 +40,7 @@ class SpotCheck:
 
     def problems(self) -> tuple[str, ...]:
         """The damaged ones by name."""
-        named = tuple(f"{clip.name} is damaged: {clip.reason}" for clip in self.damaged[:_NAMED])
-        more = len(self.damaged) - len(named)
-        return (*named, f"and {more} more of the sample") if more else named
+        return tuple(few([f"{clip.name} is damaged: {clip.reason}" for clip in self.damaged], _NAMED))
 
 
 def spread(items: Sequence[T], num: int = NUM_SPOTS) -> list[T]:
@@ -64,7 +63,7 @@ def spot_check(sample: Sequence[T], read: Callable[[T], Sequence[Clip | Dropped]
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: `40 s`, `7 min`, `2.5 h`."""
+    """A time in the unit that fits it: `40 s`, `7 min`, `2.5 h`."""
     if seconds < 2 * _MINUTE:
         return f"{max(1, round(seconds))} s"
     if seconds < 2 * _MINUTE * _MINUTE:

@@ -1,7 +1,7 @@
-"""What there is of the datasets, in words for people: behind `kinemask data`."""
+"""How far the datasets are, and what can be said of their archives: what `kinemask data` prints."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +13,15 @@ from kinemask.datasets.archives.fetch import (
     lost_links,
     mirrors_in_order,
 )
-from kinemask.datasets.reader import Verdict
+from kinemask.datasets.archives.gated import about_remotes
+from kinemask.datasets.reader import DatasetError, Verdict
+from kinemask.errors import few
 from kinemask.section import Section, load_params, read_yaml
 from kinemask.skeleton.packed import PACKED
 
 RAW = Path("data/raw")
 _NAMED = 3
+_NOT_HERE = "not here yet"
 _READS = {"dataset": "datasets.{dataset}", "download": "download"}
 
 
@@ -31,8 +34,32 @@ def check_dataset(root: Path, name: str) -> Verdict:
     """What the archives of a dataset are like, before anyone waits for them. Raises ParamsError."""
     params = load_params(_Params, _READS, root / "params.yaml", dataset=name)
     own = [mirror if is_url(mirror) else str(root / mirror) for mirror in params.download.mirrors]
-    verdict = DATASETS[params.dataset.name].check(params.dataset, name, mirrors_in_order(own))
-    return replace(verdict, problems=(*verdict.problems, *lost_files(root, [name])[:_NAMED]))
+    reader = DATASETS[params.dataset.name]
+    try:
+        verdict = reader.check(params.dataset, name, mirrors_in_order(own))
+    except DatasetError as error:
+        verdict = Verdict("unusable", (), (str(error),))
+    remotes = about_remotes(root) if reader.gated else None
+    so_far = _state(root, name)
+    facts = (
+        *verdict.facts,
+        *([f"so far: {so_far}"] if so_far != _NOT_HERE else []),
+        *([f"{name} is {remotes}"] if remotes else []),
+    )
+    problems = (*verdict.problems, *few(lost_files(root, [name]), _NAMED), *_overtaken(root, name, verdict))
+    return replace(verdict, facts=facts, problems=problems)
+
+
+def _overtaken(root: Path, name: str, verdict: Verdict) -> Iterator[str]:
+    """What to do if other files are found now than those in use: DVC does not look for new ones."""
+    raw = root / RAW / name
+    in_use = {path.resolve() for path in raw.rglob("*") if path.is_symlink()}
+    found = {path.resolve() for path in verdict.files}
+    if verdict.files and in_use and in_use != found:
+        yield (
+            f"{RAW / name} was made of {len(in_use)} file(s), {len(in_use - found)} of them not among the "
+            f"{len(found)} found now: remove {RAW / name}, and the next `dvc repro` takes these"
+        )
 
 
 def worded(name: str, verdict: Verdict) -> str:
@@ -44,7 +71,7 @@ def worded(name: str, verdict: Verdict) -> str:
 
 def is_good(verdict: Verdict) -> bool:
     """Whether nothing stands in the way of preparing all of the dataset."""
-    return verdict.state in ("whole", "made here")
+    return verdict.state in ("whole", "made here", "downloadable")
 
 
 def lost_files(root: Path, names: Iterable[str]) -> list[str]:
@@ -72,4 +99,4 @@ def _state(root: Path, name: str) -> str:
         pass
     if (root / RAW / name / SOURCE_FILE).is_file():
         return "downloaded, not packed"
-    return "not here yet"
+    return _NOT_HERE

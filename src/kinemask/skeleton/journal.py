@@ -1,11 +1,12 @@
 """What a writer has done so far, one line a recording, so that another can go on after it."""
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from kinemask.skeleton.clip import Clip
 from kinemask.storage import StorageError
@@ -41,16 +42,16 @@ class Journal:
 
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._head = path, json.dumps({"key": key}).encode() + b"\n"
-        self._file = path.open("a+b")  # creates it, and leaves what is there
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
+            self._lock.acquire(timeout=0)
+        except Timeout:
             raise StorageError(
                 f"{path} is in use: another process packs these clips, wait for it or end it"
             ) from None
-        except OSError:
+        except NotImplementedError:
             pass  # a file system without locks; the graph runs a stage once at a time anyway
+        self._file = path.open("a+b")  # creates it, and leaves what is there
         self._file.seek(0)
         self.is_ours = self._file.readline() == self._head
 
@@ -95,8 +96,11 @@ class Journal:
     def close(self) -> None:
         """Close the file, which keeps what is noted."""
         self._file.close()
+        self._lock.release()
 
     def remove(self) -> None:
         """Remove the file: there is nothing to go on with."""
         self._file.close()
         self._path.unlink(missing_ok=True)
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+        self._lock.release()

@@ -14,6 +14,8 @@ from kinemask.datasets.archives.gated import (
     Companion,
     Gated,
     GatedFile,
+    about_remotes,
+    absence,
     check_unchanged,
     content_of,
     fetch_gated,
@@ -48,6 +50,7 @@ def mirror(tmp_path: Path) -> Path:
 @pytest.fixture
 def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))  # the configuration of who runs the tests
     return Path("data/raw/tiny")
 
 
@@ -95,13 +98,38 @@ def test_absent_files_are_answered_by_where_to_ask_where_to_put_them_and_how_to_
     with pytest.raises(AbsentError) as raised:
         _fetch(raw, ["elsewhere", "https://example.org/mirror", "mirror"])
     assert str(raised.value).splitlines() == [
-        "tiny (Tiny Set) lacks two.zip; looked in elsewhere, mirror.",
-        "  1. Ask for it, under the licence of its owners: the tiny lab, by the form at https://example.org.",
-        "  2. Put it, still packed, into mirror/tiny, or name the folder where it is in KINEMASK_MIRROR or "
+        "tiny (Tiny Set) lacks two.zip; looked in elsewhere (no such folder), mirror.",
+        "  1. Ask for it, under the licence of the owners: the tiny lab, by the form at https://example.org.",
+        "  2. Put it, as given out, into mirror/tiny, or name the folder where it is in KINEMASK_MIRROR or "
         "in download.mirrors of params.yaml.",
-        "  3. Run `kinemask data check tiny`, which takes seconds, then `dvc repro`.",
+        "  3. Run `kinemask data check tiny`, which takes seconds; then put benchmarks of it into "
+        "run.benchmarks of params.yaml, and run `dvc repro`.",
     ]
     assert not raw.exists()
+
+
+def test_several_absent_files_are_listed_one_a_line(tmp_path: Path) -> None:
+    lines = absence(TINY, "tiny", BOTH, []).splitlines()
+    assert lines[:3] == [
+        "tiny (Tiny Set) lacks 2 files; looked in no folder, as none is named.",
+        "    one.zip",
+        "    two.zip",
+    ]
+    assert [line.split(",")[0] for line in lines[3:5]] == ["  1. Ask for them", "  2. Put them"]
+
+
+def test_two_names_of_one_file_are_refused_where_there_must_be_two(tmp_path: Path) -> None:
+    apart = Gated("Pair", (GatedFile(("a.7z", "a.zip")), GatedFile(("b.7z", "b.zip"))), "nobody")
+    (tmp_path / "a.7z").touch()
+    (tmp_path / "b.7z").symlink_to("a.7z")
+    with pytest.raises(
+        DatasetError, match=rf"pair: a\.7z and b\.7z are one file here, {tmp_path}/a\.7z: they"
+    ):
+        locate(apart, "pair", [str(tmp_path)])
+    # An archive that may hold both may be linked under either name.
+    (tmp_path / "one.zip").touch()
+    (tmp_path / "two.zip").symlink_to("one.zip")
+    assert locate(TINY, "tiny", [str(tmp_path)]).distinct == (("one.zip", tmp_path / "one.zip"),)
 
 
 def test_archive_that_is_none_leaves_what_was_there(mirror: Path, raw: Path) -> None:
@@ -118,7 +146,7 @@ def test_archive_that_is_none_leaves_what_was_there(mirror: Path, raw: Path) -> 
 def test_archive_that_is_gone_is_named(mirror: Path, raw: Path) -> None:
     _fetch(raw, ["mirror"])
     (mirror / "two.zip").unlink()
-    with pytest.raises(DatasetError, match=r"mirror/two\.zip is gone: put it back, or run download"):
+    with pytest.raises(DatasetError, match=r"mirror/two\.zip is gone: put it back, or remove "):
         open_gated(TINY, "tiny", raw)
 
 
@@ -141,6 +169,31 @@ def test_remotes_of_both_configurations_are_known(tmp_path: Path) -> None:
     own.write_text("['remote \"mine\"']\n    url = /disk\n    jobs = 2\n")
     assert remotes_in([shared, own]) == ("team", "mine")
     assert remotes_in([own.with_name("none")]) == ()
+    own.write_bytes(b"no configuration \xff\n[\n")
+    assert remotes_in([own]) == ()
+
+
+def test_remote_of_the_user_for_all_projects_is_known(raw: Path, tmp_path: Path) -> None:
+    assert about_remotes(tmp_path) is None
+    path = tmp_path / "home" / "dvc" / "config"
+    path.parent.mkdir(parents=True)
+    path.write_text("[core]\n    remote = disk\n['remote \"disk\"']\n    url = /disk\n")
+    about = about_remotes(tmp_path)
+    assert about is not None
+    assert "there is a DVC remote (disk)" in about
+
+
+def test_remote_that_came_after_download_is_warned_of_before_archives_are_read(
+    mirror: Path, raw: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _fetch(raw, ["mirror"])
+    digests = {**_digests({"1": mirror / "tiny/one.zip", "2": mirror / "two.zip"}), "list.txt": LIST.digest}
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text("['remote \"team\"']\n    url = /disk\n")
+    with caplog.at_level(logging.WARNING):
+        check_unchanged("tiny", raw, digests)
+    (message,) = caplog.messages
+    assert message.startswith("tiny is licence-gated, and there is a DVC remote (team): ")
 
 
 def test_remote_is_warned_of_once_and_none_is_silent(
@@ -153,7 +206,7 @@ def test_remote_is_warned_of_once_and_none_is_silent(
         Path(".dvc/config").write_text("['remote \"team\"']\n    url = /disk\n")
         _fetch(raw, ["mirror"])
     (message,) = caplog.messages
-    assert "tiny is licence-gated and there is a DVC remote (team)" in message
+    assert "tiny is licence-gated, and there is a DVC remote (team)" in message
     assert "push: false" in message
 
 

@@ -80,6 +80,7 @@ def test_of_two_files_of_one_name_the_first_is_read(
     refused, other = list_texts(path).refused
     assert (refused.name, other.name) == ("a", "b")
     assert refused.reason == f"a.7z: the name is there twice, with {content}; kept is the first, x/a.txt"
+    assert (refused.damaged, other.damaged) == (second != b"one", False)  # nothing is lost with a copy
     assert stream_texts(path) == {"x/a.txt": b"one", "x/b.txt": b"b"}
 
 
@@ -137,7 +138,7 @@ def test_what_is_no_whole_7z_is_said_in_one_line(tmp_path: Path) -> None:
     for data in (b"", b"PK\x03\x04", whole[:10], whole[:40], whole[:-1], whole[:32]):
         path.write_bytes(data)
         with pytest.raises(
-            DatasetError, match=r"b\.7z is not a whole 7z archive .*: remove it and run download"
+            DatasetError, match=r"b\.7z is not a whole 7z archive .*: copy it again from where"
         ):
             list_texts(path)
     with pytest.raises(DatasetError, match=r"c\.7z is missing: run download"):

@@ -1,7 +1,8 @@
 """A slow reference of reading and cleaning, in plain lists and loops, for two persons.
 
 Written from DATASETS.md section 2 and from what the lineage's three scripts do, not from our fast code.
-Coordinates are kept as float32, and sums, differences and comparisons of them made in float32.
+Coordinates are kept as float32, and differences of them made in float32; how wide a body is to how high is
+compared in float64, as the lineage does under NumPy 1.
 """
 
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ def _drop_short(bodies: dict[str, Body], most: int) -> None:
 def _wide(joints: Joints, ratio: float) -> bool:
     width = max(x for x, _, _ in joints) - min(x for x, _, _ in joints)
     height = max(y for _, y, _ in joints) - min(y for _, y, _ in joints)
-    return not width <= np.float32(ratio) * height
+    return not float(width) <= ratio * float(height)
 
 
 def _variance(values: list[Any]) -> Fraction:

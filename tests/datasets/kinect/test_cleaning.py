@@ -73,12 +73,20 @@ def test_longest_body_stays_even_if_short() -> None:
 
 
 def test_a_frame_is_narrow_up_to_the_ratio_of_width_to_height() -> None:
-    # Heights of 2: widths of 1.6 and less are narrow at a ratio of 0.8.
+    # Heights of 2.5: widths of 2 and less are narrow at a ratio of 0.8.
     joints = np.zeros((4, 2, 3), np.float32)
-    joints[:, 1, 1] = 2
-    joints[:, 1, 0] = [0, 1.6, 1.7, -1.7]
+    joints[:, 1, 1] = 2.5
+    joints[:, 1, 0] = [0, 2, 2.1, -2.1]
     joints[:, 1, 2] = 9  # depth does not count
     assert narrow_frames(joints, 0.8).tolist() == [True, True, False, False]
+
+
+def test_the_ratio_is_compared_in_float64_as_in_the_lineage() -> None:
+    # As a float32, 1.6 is 1.60000002384, more than 0.8 * 2; in float32 0.8 * 2 would be that number too.
+    joints = np.zeros((1, 2, 3), np.float32)
+    joints[0, 1, :2] = [1.6, 2]
+    assert joints[0, 1, 0] <= np.float32(0.8) * joints[0, 1, 1]
+    assert narrow_frames(joints, 0.8).tolist() == [False]
 
 
 def test_bodies_with_too_large_a_share_of_wide_frames_go_until_one_is_left() -> None:
@@ -172,7 +180,7 @@ def test_third_spurious_body_goes_away_and_is_counted() -> None:
     assert cleaned.present.all()
     assert np.array_equal(cleaned.joints[:, 0], recording.bodies["two"].joints)
     assert np.array_equal(cleaned.joints[:, 1], recording.bodies["one"].joints)
-    assert cleaned.removed == {"still_bodies": 1}
+    assert cleaned.removed == {"surplus_bodies": 1}
 
 
 def test_frames_without_body_go_and_are_counted() -> None:

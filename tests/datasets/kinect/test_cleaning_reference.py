@@ -141,5 +141,5 @@ def test_the_recordings_drawn_here_reach_every_step() -> None:
         read_skeleton(data, num_joints=JOINTS), Cleaning.model_validate(LINEAGE, strict=False), persons=2
     )
     assert cleaned.removed == {
-        "short_bodies": 1, "spread_bodies": 1, "merged_bodies": 1, "still_bodies": 2, "empty_frames": 7
+        "short_bodies": 1, "spread_bodies": 1, "merged_bodies": 1, "surplus_bodies": 2, "empty_frames": 7
     }  # fmt: skip

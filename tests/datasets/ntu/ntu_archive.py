@@ -92,8 +92,12 @@ def all_names(dataset: str) -> list[str]:
 def generated_list(facts: NtuSet) -> tuple[bytes, NtuSet]:
     """A list as long as the official one whose absence leaves the known counts, and the facts that know it.
 
-    The official lists are not part of this repository. Of a protocol's training part as many names are taken
-    as the official list takes; which ones, nobody knows here.
+    The official lists are not part of this repository. Of each part of a protocol as many names are taken as
+    the known counts ask for, so that these counts come out by construction. With this list a test proves that
+    there are as many names as there should be in all, that enough of them are in each part, and that what a
+    list names is left out and all else is counted. That the rules of the protocols are the owners' is proved
+    with the official lists only, which leave the known counts without being made for it:
+    `test_official_list_leaves_the_known_counts`, where a mirror has them.
     """
     every = names(facts.setups)
     table = table_of(every)

@@ -1,25 +1,26 @@
 """What `kinemask data check` says of NTU's archives: whole, partial, absent or unusable, and why."""
 
+import errno
 import json
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from kinemask.datasets.ntu.sets import SETS, Ntu60Config, Ntu120Config
-from kinemask.datasets.raw_ntu import NTU60, NTU120
+from kinemask.datasets.ntu.sets import SETS, NtuConfig
+from kinemask.datasets.raw_ntu import NTU
 from kinemask.datasets.reader import Verdict
 from kinemask.section import read_yaml
 from tests.datasets.ntu.ntu_archive import FIRST, SECOND, all_names, generated_list, write_archive
 from tests.project import ROOT
 
 SECTION = read_yaml(ROOT / "params.yaml")["datasets"]["ntu60"]
-CONFIG = Ntu60Config.model_validate_json(json.dumps(SECTION))
+CONFIG = NtuConfig.model_validate_json(json.dumps(SECTION))
 LIST_URL = SETS["ntu60"].listed.url
 
 
 def _check(*mirrors: Path) -> Verdict:
-    return NTU60.check(CONFIG, "ntu60", list(map(str, mirrors)))
+    return NTU.check(CONFIG, "ntu60", list(map(str, mirrors)))
 
 
 @pytest.mark.slow
@@ -75,18 +76,35 @@ def test_absent_archive_is_answered_as_download_answers(tmp_path: Path) -> None:
 
 def test_one_of_two_archives_is_partial_and_the_other_is_asked_for(tmp_path: Path) -> None:
     path = write_archive(tmp_path / FIRST, ["S001C001P001R001A001"])
-    config = Ntu120Config.model_validate_json(json.dumps(SECTION | {"name": "ntu120"}))
-    verdict = NTU120.check(config, "ntu120", [str(tmp_path)])
+    config = NtuConfig.model_validate_json(json.dumps(SECTION | {"name": "ntu120"}))
+    verdict = NTU.check(config, "ntu120", [str(tmp_path)])
     assert verdict.state == "partial"
     assert verdict.facts == (f"{path}, 0.0 MiB",)
     assert f"lacks {SECOND}; looked in" in verdict.problems[0]
+
+
+def test_archive_that_may_not_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    path = write_archive(tmp_path / FIRST, ["S001C001P001R001A001"])
+    monkeypatch.setattr(zipfile, "ZipFile", refuse)  # root, as in a container, may read every file
+    verdict = _check(tmp_path)
+    (problem,) = verdict.problems
+    assert verdict.state == "unusable"
+    assert problem.startswith(f"{path} cannot be read (Permission denied): give this user the right")
 
 
 def test_archive_that_is_none_is_unusable(tmp_path: Path) -> None:
     (tmp_path / FIRST).write_bytes(b"<html>please log in</html>")
     verdict = _check(tmp_path)
     assert verdict.state == "unusable"
-    assert "is not a whole zip archive" in verdict.problems[0]
+    (problem,) = verdict.problems
+    assert "is not a whole zip archive" in problem
+    assert "copy it again from where you got it" in problem
+    assert "remove" not in problem
 
 
 def test_damage_in_the_sample_is_named(tmp_path: Path) -> None:
@@ -105,7 +123,7 @@ def test_refused_and_foreign_members_are_named(tmp_path: Path) -> None:
     verdict = _check(tmp_path)
     assert any(line.startswith(f"{names[0]} is refused: ") for line in verdict.problems)
     assert "left out: S001C004P001R001A001 (camera 4, expected 1 to 3)" in verdict.facts
-    assert any(line.startswith("left out: 1 recordings of the setups 18 to 32") for line in verdict.facts)
+    assert "left out: S018 (1 recording(s) of a setup of NTU RGB+D 120 alone)" in verdict.facts
 
 
 def test_encrypted_archive_without_the_password_is_unusable(
@@ -122,7 +140,7 @@ def test_encrypted_archive_without_the_password_is_unusable(
     monkeypatch.setenv("KINEMASK_ARCHIVE_PASSWORD", "wrong")
     verdict = _check(tmp_path)
     assert verdict.state == "unusable"
-    assert any("the password in KINEMASK_ARCHIVE_PASSWORD is wrong" in one for one in verdict.problems)
+    assert any("KINEMASK_ARCHIVE_PASSWORD is wrong" in one for one in verdict.problems)
 
 
 def _pretend_encrypted(path: Path) -> None:

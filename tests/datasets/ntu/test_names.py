@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from kinemask.datasets.archives.fetch import MIRROR_VARIABLE, RefusedError
+from kinemask.datasets.kinect.skeleton_name import parse_name
 from kinemask.datasets.ntu.names import (
     CLASS_NAMES,
     FIRST_HALF,
     SECOND_HALF,
-    NtuName,
-    parse_name,
     performers,
     why_outside,
 )
@@ -35,11 +34,6 @@ def test_names_are_as_many_as_their_owners_say(dataset: str, num: int, people: i
 def test_ranges_of_performers_are_unfolded() -> None:
     assert performers(2) == (3, 7, 8, 9, 10, 11, 12, 13, 14)
     assert performers(33) == ()
-
-
-def test_name_says_five_numbers() -> None:
-    assert parse_name("S001C002P003R002A013") == NtuName(1, 2, 3, 2, 13)
-    assert parse_name("S001C002P003R002A013.skeleton") is None
 
 
 def test_every_action_has_one_name_and_none_is_of_a_side() -> None:

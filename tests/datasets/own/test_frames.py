@@ -178,6 +178,10 @@ def test_an_empty_cell_is_a_lost_joint(read):
         ("a,b,c,d,e,f\n1,2,3,4,5,6\n1,2,3,4,5,six\n", "row 3: 'six' is no number"),
         ("1,2,3,4,5\n", "5 numbers a frame, expected 6"),
         ("hip_x,hip_y,hip_z,head_x\n1,2,3,4\n", "the header lacks head_y, head_z"),
+        (
+            "Hips_x,Hips_y,Hips_z,Top_x,Top_y,Top_z\n1,2,3,4,5,6\n",
+            r"the header names Hips, Top, and no joint of the layout \(hip, head\): map them with `joints`",
+        ),
         ("hip_x,hip_x,hip_y,hip_z,head_x,head_y,head_z\n1,2,3,4,5,6,7\n", "the header names hip_x twice"),
     ],
 )

@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -106,3 +109,34 @@ def test_all_lines_are_looked_at_and_the_first_problems_named(read):
     rows = "".join(f"a{number}.npy,,1\n" for number in range(9))
     with pytest.raises(DatasetError, match=r"has 9 problem\(s\): line 2: .*; line 6: .*; \.\.\.$"):
         read(f"file,label,subject\n{rows}")
+
+
+def test_labels_that_are_a_folder_or_closed_are_named_with_what_to_do(tmp_path, monkeypatch):
+    (tmp_path / "labels.csv").mkdir()
+    with pytest.raises(DatasetError, match=r"labels\.csv is a folder: `labels` names a file"):
+        read_labels(tmp_path / "labels.csv", XSUB, "protocols")
+
+    def closed(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    with pytest.raises(
+        DatasetError, match=r"labels\.csv cannot be read \(Permission denied\): give this user"
+    ):
+        read_labels(tmp_path / "labels.csv", XSUB, "protocols")
+
+
+def test_letters_with_accents_have_one_spelling(read):
+    labels = read("file,label,subject\nZoe\u0308.npy,x,Zoe\u0308\nb.npy,x,Zo\u00eb\nc.npy,x,Al\n", {})
+    assert {row.file for row in labels.rows} == {"Zo\u00eb.npy", "b.npy", "c.npy"}
+    assert set(labels.columns["subject"]) == {"Al", "Zo\u00eb"}
+    assert divided(labels, ColumnProtocol(column="subject", train=("Zoe\u0308",))).count("train") == 2
+
+
+def test_a_class_that_only_tests_is_a_doubt(read):
+    labels = read("file,label,subject\na.npy,x,1\nb.npy,x,2\nc.npy,y,2\n")
+    assert XSUB["xsub"].doubts("protocols.xsub", labels) == [
+        "protocols.xsub tests y and trains none of it: no such clip can be recognized"
+    ]
+    labels = read("file,label,subject\na.npy,x,1\nb.npy,x,2\nc.npy,y,1\n")
+    assert XSUB["xsub"].doubts("protocols.xsub", labels) == []

@@ -2,12 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kinemask.datasets import DATASETS
-from kinemask.datasets.archives.gated import AbsentError
+from kinemask.datasets.archives.gated import AbsentError, locate
+from kinemask.datasets.pku.archives import read_label_archive
+from kinemask.datasets.pku.phases import PHASE1, gated
+from kinemask.datasets.pku.survey import survey
 from kinemask.datasets.prepare import prepare
 from kinemask.datasets.reader import DatasetError
 from kinemask.skeleton.packed import Dropped
@@ -135,6 +139,8 @@ def test_unsafe_path_and_second_file_of_a_name_are_named_and_not_read(tmp_path: 
     members[f"../../{second}.txt"] = members.pop(f"{FOLDERS[0]}/{second}.txt")
     members[f"again/{first}.txt"] = b"other"
     members[f"again/{first}.skeleton"] = b"other"
+    fourth = list(made.recordings)[3]
+    members[f"again/{fourth}.skeleton"] = made.recordings[fourth]
     members["notes/README.txt"] = b"hello"
     write_7z(folder / "Skeleton.7z", members)
     third = list(made.labels)[2]
@@ -144,8 +150,11 @@ def test_unsafe_path_and_second_file_of_a_name_are_named_and_not_read(tmp_path: 
     DATASETS["pku1"].fetch(config(), "pku1", raw, [str(tmp_path / "mirror")])
     reading = DATASETS["pku1"].open(config(), "pku1", raw)
     reasons = {(one.name, one.damaged): one.reason for one in reading.left_out}
-    assert "unsafe" in reasons[second, True]
-    assert "twice" in reasons[first, True]
+    assert f"the recording {second}: Skeleton.7z: " in reasons[f"{second}_001", True]
+    assert "unsafe" in reasons[f"{second}_001", True]
+    assert "twice, with other content" in reasons[first, True]
+    assert "twice, with the same content" in reasons[fourth, False]
+    assert (fourth, True) not in reasons
     assert "Label_PKUMMD.7z" in reasons[third, True]
     assert "no video of PKU-MMD I" in reasons["README", False]
     assert [video.name for video in reading.recordings(0)] == [n for n in made.recordings if n != second]
@@ -163,7 +172,82 @@ def test_check_reads_the_first_videos_and_says_how_long_it_will_take(tmp_path: P
     assert re.search(r"the first \d+ videos of the archive were read: \d+ damaged instances", facts)
     assert "preprocess will take about" in facts
     assert any("is damaged" in line for line in verdict.problems)
-    assert "missing: 1058 video(s) that no split file names" in verdict.problems
+    unnamed = "cross_subject.txt and cross_view.txt name 18 of the 1,076 videos of PKU-MMD I"
+    assert unnamed in verdict.problems
+    info = prepared(tmp_path, made).info
+    assert (info.missing, info.complete) == ((), False)
+
+
+def test_some_of_the_files_are_a_part_and_what_lacks_is_named(tmp_path: Path) -> None:
+    folder = small().write(tmp_path / "mirror" / "pku1")
+    (folder / "cross_view.txt").unlink()
+    verdict = DATASETS["pku1"].check(config(), "pku1", [str(tmp_path / "mirror")])
+    assert verdict.state == "partial"
+    assert len(verdict.facts) == 3
+    assert "pku1 (PKU-MMD I) lacks cross_view.txt; looked in" in verdict.problems[0]
+
+
+def test_recording_that_is_refused_counts_with_all_its_instances(tmp_path: Path) -> None:
+    """One of 18 videos has 6 or 7 of the 120 instances: more than three in a hundred."""
+    made = small()
+    folder = made.write(tmp_path / "mirror" / "pku1")
+    second = list(made.recordings)[1]
+    members = {f"{FOLDERS[0]}/{name}.txt": data for name, data in made.recordings.items()}
+    members[f"../../{second}.txt"] = members.pop(f"{FOLDERS[0]}/{second}.txt")
+    write_7z(folder / "Skeleton.7z", members)
+    made.labels[second] += b"1,9,8,1\n"  # damaged by itself
+    rows = {f"{FOLDERS[1]}/{name}.txt": data for name, data in made.labels.items()}
+    write_7z(folder / "Label_PKUMMD.7z", rows)
+    raw, packed = tmp_path / "data/raw/pku1", tmp_path / "data/packed/pku1"
+    DATASETS["pku1"].fetch(config(), "pku1", raw, [str(tmp_path / "mirror")])
+    left_out = DATASETS["pku1"].open(config(), "pku1", raw).left_out
+    num_rows = len(made.labels[second].split())
+    assert [one.name for one in left_out] == [f"{second}_{row:03}" for row in range(1, num_rows + 1)]
+    assert all(one.damaged for one in left_out)
+    with pytest.raises(DatasetError, match=rf"{num_rows} of \d+ clips are damaged"):
+        prepare(DATASETS["pku1"], config(max_damaged_share=0.03), name="pku1", raw=raw, packed=packed)
+    problems = DATASETS["pku1"].check(config(), "pku1", [str(tmp_path / "mirror")]).problems
+    said = f"({num_rows - 1}) are damaged: the recording {second}: Skeleton.7z: its path"
+    assert sum(said in line for line in problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"num_instances": 121}, "the label files have 120 rows, expected 121"),
+        ({"num_instances": 119}, "the label files have 120 rows, expected 119"),
+        ({"num_classes": 41}, "the label files have 51 classes, expected 41"),
+    ],
+)
+def test_other_counts_are_an_error_where_no_video_is_missing(
+    tmp_path: Path, changes: dict[str, int], said: str
+) -> None:
+    small().write(tmp_path)
+    known = replace(PHASE1, num_videos=18, num_instances=120)
+    paths = locate(gated(known), "pku1", [str(tmp_path)]).paths
+    assert survey(known, paths).missing == ()
+    with pytest.raises(DatasetError, match=said):
+        survey(replace(known, **changes), paths)
+
+
+def test_other_counts_are_no_error_where_a_label_file_is_missing(tmp_path: Path) -> None:
+    made = small()
+    first = made.labels.popitem()[0]
+    made.write(tmp_path)
+    known = replace(PHASE1, num_videos=18, num_instances=120)
+    found = survey(known, locate(gated(known), "pku1", [str(tmp_path)]).paths)
+    assert found.missing == (f"Label_PKUMMD.7z: {first}",)
+
+
+def test_label_archive_is_unpacked_once_until_it_changes(tmp_path: Path) -> None:
+    made = small()
+    path = made.write(tmp_path) / "Label_PKUMMD.7z"
+    found = read_label_archive(PHASE1, path)
+    assert read_label_archive(PHASE1, path) is found
+    name = next(iter(made.labels))
+    made.labels[name] = b"7,1,2,1\n"
+    made.write(tmp_path)
+    assert [row.label for row in read_label_archive(PHASE1, path).files[name].rows] == [7]
 
 
 @pytest.mark.slow
@@ -189,4 +273,5 @@ def test_all_videos_of_both_phases_are_counted(tmp_path: Path) -> None:
     made.labels[phase1_names()[0]] = label_text([(1, 1, 1, 1)])
     made.write(tmp_path / "other" / "pku1")
     short = DATASETS["pku1"].check(config(), "pku1", [str(tmp_path / "other")])
-    assert any("21545 instances are known" in line for line in short.problems)
+    assert short.state == "unusable"
+    assert re.search(r"the label files have 21,5\d\d rows, expected 21,545", short.problems[0])

@@ -91,6 +91,60 @@ def test_split_files_that_were_exchanged_are_refused(tmp_path: Path) -> None:
     assert "6 of 6 sequences to train on and to test on, which xsub keeps apart" in refused(tmp_path, made)
 
 
+def move(text: bytes, *videos: str) -> bytes:
+    """The split file with these videos of the test to train on."""
+    for video in videos:
+        assert text.rindex(f"{video}, ".encode()) > text.index(b"Validataion")
+        text = text.replace(f"{video}, ".encode(), b"")
+    return text.replace(b"Training videos: \n", f"Training videos: \n{', '.join(videos)}, ".encode())
+
+
+def test_any_sequence_on_both_sides_of_phase_one_is_refused(tmp_path: Path) -> None:
+    """Two of six have one camera to train on and two to test on, which a majority would not show."""
+    made = small()
+    made.splits["cross-subject.txt"] = move(made.splits["cross-subject.txt"], "0290-L", "0291-R")
+    message = refused(tmp_path, made)
+    assert "cross_subject.txt has 2 of 6 sequences to train on and to test on, which xsub keeps" in message
+    assert ": 0290, 0291. " in message
+
+
+def test_any_subject_on_both_sides_of_phase_two_is_refused(tmp_path: Path) -> None:
+    """A whole sequence of N02 moved to train on: no sequence crosses, its subject does."""
+    made = small(2, num=54)
+    videos = [f"A01N02-{camera}" for camera in "LMR"]
+    made.splits["cross_subject_v2.txt"] = move(made.splits["cross_subject_v2.txt"], *videos)
+    assert "has 1 of 13 subjects to train on and to test on, which xsub keeps apart: 02. " in refused(
+        tmp_path, made, "pku2"
+    )
+
+
+def test_any_camera_on_both_sides_is_refused(tmp_path: Path) -> None:
+    made = small()
+    text = made.splits["cross_view.txt"].replace(b"\r\n", b"\n")
+    made.splits["cross_view.txt"] = move(text, "0286-L")
+    assert "has 1 of 3 cameras to train on and to test on, which xview keeps apart: L. " in refused(
+        tmp_path, made
+    )
+
+
+def test_split_file_of_more_videos_than_there_are_is_refused(tmp_path: Path) -> None:
+    made = small()
+    names = [*phase1_names(), "9998-L"]
+    made.splits["cross_view.txt"] = split_text(names, [name for name in names if is_test_view(name)])
+    assert "cross_view.txt names 1077 videos, PKU-MMD I has 1076. " in refused(tmp_path, made)
+
+
+def test_split_files_that_together_name_more_videos_than_there_are_are_refused(tmp_path: Path) -> None:
+    made = small()
+    names = phase1_names()
+    other = [*names[:-1], "9998-L"]
+    made.splits = {
+        "cross_subject.txt": split_text(names, [name for name in names if is_test_subject(name)]),
+        "cross_view.txt": split_text(other, [name for name in other if is_test_view(name)]),
+    }
+    assert "name 1,077 videos together, PKU-MMD I has 1,076" in refused(tmp_path, made)
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"0286-L, 0286-M\n", b"Training videos:\n\nValidataion videos:\n0286-L\n"]
 )
@@ -119,12 +173,12 @@ def test_whole_official_list_leaves_a_foreign_video_out(tmp_path: Path) -> None:
 
 
 def test_counts_of_phase_two_are_asserted(tmp_path: Path) -> None:
-    """The official file has 775 and 234: one video moved is another file."""
+    """The official file has 775 and 234: with the 78 videos of N07 moved it is another file."""
     made = small(2)
     names = phase2_names()
     tests = [name for name in names if is_test_subject(name)]
-    made.splits["cross_subject_v2.txt"] = split_text(names, tests[1:])
+    made.splits["cross_subject_v2.txt"] = split_text(names, [name for name in tests if "N07" not in name])
     assert (
-        "names (776, 233) videos to train on and to test on, the official file of PKU-MMD II (775, 234)"
+        "names (853, 156) videos to train on and to test on, the official file of PKU-MMD II (775, 234)"
         in (refused(tmp_path, made, "pku2"))
     )

@@ -175,15 +175,15 @@ def obtain(
 
 
 def check_archive(archive: Archive, mirrors: Sequence[str]) -> Verdict:
-    """Whether a folder of the mirrors has the archive, and whether it is a known one; nothing is fetched."""
+    """Whether a folder of the mirrors has the archive, or from where it would come; nothing is fetched."""
     facts: list[str] = []
     for path in local_files(archive, mirrors):
         if file_sha256(path) in archive.sha256:
             return Verdict("whole", (*facts, f"{path} is the known archive"))
-        facts.append(f"{path} is another archive than the known: download looks at its content")
-    if facts:
-        return Verdict("partial", tuple(facts))
-    return Verdict("absent", (f"no folder of the mirrors has it: download takes it from {archive.url}",))
+        facts.append(f"{path} is another archive than the known: `dvc repro` looks at its content first")
+    sources = ", or from ".join([*filter(is_url, mirrors), archive.url])
+    here = "if that is another too" if facts else "no folder of the mirrors has it"
+    return Verdict("downloadable", (*facts, f"{here}: `dvc repro` downloads it from {sources}"))
 
 
 def local_files(wanted: PublicFile, mirrors: Sequence[str]) -> list[Path]:

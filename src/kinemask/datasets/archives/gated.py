@@ -1,9 +1,11 @@
 """Archives that only their owners give out: found in the user's folders and used in place, never copied."""
 
-import configparser
 import hashlib
 import logging
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from kinemask.datasets.reader import DatasetError
 from kinemask.storage import whole_folder, writing
 
 _LOG = logging.getLogger(__name__)
-_DVC_CONFIGS = (Path(".dvc/config"), Path(".dvc/config.local"))
+_REMOTE = re.compile(r"""^\s*\[\s*'?remote\s+"([^"]+)"'?\s*]""", re.MULTILINE)  # ['remote "name"']
 
 
 class AbsentError(DatasetError):
@@ -71,30 +73,45 @@ class Companion:
 
 
 def locate(gated: Gated, name: str, mirrors: Sequence[str]) -> Located:
-    """Look for the files in `<mirror>/<name>/` and `<mirror>/`, mirror by mirror; URLs are passed over."""
+    """Look for the files in `<mirror>/<name>/` and `<mirror>/`, mirror by mirror; URLs are passed over.
+
+    Raises DatasetError if two files that are never one are the same file here, such as by a link.
+    """
     paths: dict[str, Path] = {}
     absent = []
+    by_path: dict[Path, GatedFile] = {}
     for file in gated.files:
         found = next((place for place in _places(file, name, mirrors) if place.is_file()), None)
         if found is None:
             absent.append(file)
         else:
-            paths[file.name] = found.resolve()
+            path = paths[file.name] = found.resolve()
+            other = by_path.setdefault(path, file)
+            if other is not file and not set(other.names) & set(file.names):
+                raise DatasetError(
+                    f"{name}: {other.name} and {file.name} are one file here, {path}: they are two files of "
+                    f"{gated.title}, put each into its place"
+                )
     return Located(paths, tuple(absent))
 
 
 def absence(gated: Gated, name: str, absent: Sequence[GatedFile], mirrors: Sequence[str]) -> str:
     """What to tell a user who has not got these files (yet): a few lines, each one step."""
     folders = _folders(mirrors)
-    looked = ", ".join(map(str, folders)) or "no folder, as none is named"
+    looked = ", ".join(f"{one}{'' if one.is_dir() else ' (no such folder)'}" for one in folders)
+    looked = looked or "no folder, as none is named"
     place = (folders or [Path("data/mirror")])[-1] / name
-    files = " and ".join(file.name for file in absent)
+    files = [file.name for file in absent]
+    one = len(files) == 1
+    listed = files[0] if one else f"{len(files)} files"
+    below = "" if one else "".join(f"\n    {file}" for file in files)
     return (
-        f"{name} ({gated.title}) lacks {files}; looked in {looked}.\n"
-        f"  1. Ask for it, under the licence of its owners: {gated.ask}.\n"
-        f"  2. Put it, still packed, into {place}, or name the folder where it is in {MIRROR_VARIABLE} or in "
-        f"download.mirrors of params.yaml.\n"
-        f"  3. Run `kinemask data check {name}`, which takes seconds, then `dvc repro`."
+        f"{name} ({gated.title}) lacks {listed}; looked in {looked}.{below}\n"
+        f"  1. Ask for {'it' if one else 'them'}, under the licence of the owners: {gated.ask}.\n"
+        f"  2. Put {'it' if one else 'them'}, as given out, into {place}, or name the folder where "
+        f"{'it is' if one else 'they are'} in {MIRROR_VARIABLE} or in download.mirrors of params.yaml.\n"
+        f"  3. Run `kinemask data check {name}`, which takes seconds; then put benchmarks of it into "
+        f"run.benchmarks of params.yaml, and run `dvc repro`."
     )
 
 
@@ -120,7 +137,7 @@ def fetch_gated(
     found = dict(digests(dict(located.distinct)))
     extra = [] if companion is None else [companion()]
     found |= {one.name: one.digest for one in extra}
-    warn_of_remotes(name)
+    _warn_of_remotes(name)
     with whole_folder(folder) as partial, writing(folder):
         files = []
         for file, path in located.distinct:
@@ -143,12 +160,17 @@ def open_gated(gated: Gated, name: str, folder: Path) -> dict[str, Path]:
     for path in paths.values():
         if not path.is_file():
             place = path.readlink() if path.is_symlink() else path
-            raise DatasetError(f"{name}: {place} is gone: put it back, or run download to look for it again")
+            raise DatasetError(f"{name}: {place} is gone: put it back, or remove {folder}")
     return paths
 
 
 def check_unchanged(name: str, folder: Path, digests: Mapping[str, str]) -> None:
-    """Raise DatasetError if these digests, the companion's included, are not those of `fetch_gated`."""
+    """Raise DatasetError if these digests, the companion's included, are not those of `fetch_gated`.
+
+    It is asked once before archives are read, and warns of remotes as `fetch_gated` does: that one does not
+    run again when somebody adds a remote.
+    """
+    _warn_of_remotes(name)
     found, known = content_of(digests), read_source(folder).content_sha256
     if found != known:
         raise DatasetError(
@@ -163,26 +185,35 @@ def content_of(digests: Mapping[str, str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def warn_of_remotes(name: str, configs: Sequence[Path] = _DVC_CONFIGS) -> None:
-    """Say once that a DVC remote must not get what is derived from licence-gated recordings."""
-    remotes = remotes_in(configs)
-    if remotes:
-        _LOG.warning(
-            "%s is licence-gated and there is a DVC remote (%s): `dvc push` leaves out data/ and results/ "
-            "by push: false in dvc.yaml; keep it so, clips, features, scores and weights are derived from it",
-            name,
-            ", ".join(remotes),
-        )
+def about_remotes(root: Path) -> str | None:
+    """What to say where there is a DVC remote, as it must not get what licence-gated recordings gave."""
+    remotes = remotes_in((root / ".dvc/config", root / ".dvc/config.local", _global_config()))
+    if not remotes:
+        return None
+    return (
+        f"licence-gated, and there is a DVC remote ({', '.join(remotes)}): `dvc push` leaves out data/ and "
+        f"results/ by push: false in dvc.yaml; keep it so, clips, features, scores and weights are derived "
+        f"from the recordings"
+    )
+
+
+def _warn_of_remotes(name: str) -> None:
+    if about := about_remotes(Path()):
+        _LOG.warning("%s is %s", name, about)
+
+
+def _global_config() -> Path:
+    """The user's configuration of DVC for all projects, on Linux."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "dvc" / "config"
 
 
 def remotes_in(configs: Sequence[Path]) -> tuple[str, ...]:
-    """The remotes that DVC's configuration files name."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    """The remotes that DVC's configuration files name, each once; a file that cannot be read has none."""
+    found: list[str] = []
     for path in configs:
-        if path.is_file():
-            parser.read_string(path.read_text())
-    sections = [section.strip("'") for section in parser.sections()]
-    return tuple(one[len("remote ") :].strip('"') for one in sections if one.startswith("remote "))
+        with suppress(OSError):  # DVC itself complains about it
+            found += _REMOTE.findall(path.read_text(errors="replace"))
+    return tuple(dict.fromkeys(found))
 
 
 def _folders(mirrors: Sequence[str]) -> list[Path]:

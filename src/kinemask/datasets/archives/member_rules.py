@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 PASSWORD_VARIABLE = "KINEMASK_ARCHIVE_PASSWORD"
 
@@ -50,6 +51,23 @@ def too_dense(size: int, packed: int, *, ratio: int) -> str | None:
             f"it would grow from {packed} to {size} bytes; more than {ratio}-fold is no recording but a trap"
         )
     return None
+
+
+def not_whole(path: Path, kind: str, error: Exception) -> str:
+    """What to say of an archive that is damaged: it may be the only copy of what was asked for by letter."""
+    return (
+        f"{path} is not a whole {kind} archive ({error}): copy it again from where you got it; if download "
+        f"got it, run download again"
+    )
+
+
+def not_readable(path: Path, error: OSError) -> str:
+    """What to say of an archive that the system does not give; there is no need of another copy."""
+    if isinstance(error, PermissionError):
+        cure = "give this user the right to read it"
+    else:
+        cure = "put it back" if isinstance(error, FileNotFoundError) else "look at the disk"
+    return f"{path} cannot be read ({error.strerror or error}): {cure} and run again"
 
 
 def twice(first: str, *, same: bool) -> str:

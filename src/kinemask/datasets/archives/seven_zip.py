@@ -33,7 +33,7 @@ from kinemask.datasets.archives.seven_zip_file import (
     extract,
     open_7z,
 )
-from kinemask.datasets.reader import DamagedError
+from kinemask.datasets.reader import DamagedError, DatasetError
 from kinemask.skeleton.packed import Dropped
 
 _Give = Callable[[tuple[str, bytes | DamagedError]], None]
@@ -78,13 +78,14 @@ def list_7z(path: Path, wanted: Callable[[PurePosixPath], bool]) -> SevenZipList
                 if inside.parts[:1] == ("__MACOSX",) or not wanted(inside):
                     continue
                 member = SevenZipMember(file.filename, file.uncompressed, file.crc32 or 0)
-                reason = _why_not(file) or dense
+                reason, same = _why_not(file) or dense, False
                 if reason is None and (first := kept.get(inside.name)):
-                    reason = twice(first.path, same=(first.size, first.crc) == (member.size, member.crc))
+                    same = (first.size, first.crc) == (member.size, member.crc)  # nothing is lost then
+                    reason = twice(first.path, same=same)
                 if reason is None:
                     kept[inside.name] = member
                 else:
-                    refused.append(Dropped(inside.stem, f"{path.name}: {reason}"))
+                    refused.append(Dropped(inside.stem, f"{path.name}: {reason}", damaged=not same))
     return SevenZipListing(
         members=tuple(kept.values()),
         refused=tuple(sorted(refused, key=lambda dropped: dropped.name)),
@@ -110,6 +111,8 @@ def stream_7z(path: Path, names: Sequence[str]) -> Iterator[tuple[str, bytes | D
             while thread.is_alive():
                 with suppress(Empty):  # it may wait for room in the queue
                     found.get(timeout=0.01)
+        if isinstance(thread.failure, MemoryError):
+            raise DatasetError(f"{path}: too little memory to unpack it: end other programs and run again")
         if thread.failure:
             raise thread.failure
 

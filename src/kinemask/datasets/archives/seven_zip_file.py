@@ -19,7 +19,7 @@ from py7zr.io import NullIOFactory, WriterFactory
 from py7zr.properties import CompressionMethod as Method
 from py7zr.py7zr import ArchiveFile
 
-from kinemask.datasets.archives.member_rules import PASSWORD_VARIABLE, password
+from kinemask.datasets.archives.member_rules import PASSWORD_VARIABLE, not_readable, not_whole, password
 from kinemask.datasets.reader import DatasetError
 
 # What py7zr raises for data that are damaged, or packed in a way it does not know.
@@ -29,7 +29,6 @@ DATA_ERRORS = (
     lzma.LZMAError,
     zlib.error,
     EOFError,
-    MemoryError,
     OSError,
     ValueError,
 )
@@ -39,6 +38,7 @@ _LIST_ERRORS = (
     AssertionError,
     AttributeError,
     LookupError,
+    MemoryError,
     TypeError,
     struct.error,
 )
@@ -73,13 +73,20 @@ class ArchiveIO(FileIO):
     in_small_blocks = False
     stopped = False
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
     def read(self, size: int | None = -1, /) -> bytes:
         """At most a small block, if told so."""
         if self.stopped:
             raise StoppedError
         if self.in_small_blocks and size is not None:
             size = min(size, _READ_BYTES)
-        return super().read(-1 if size is None else size) or b""
+        try:
+            return super().read(-1 if size is None else size) or b""
+        except OSError as error:  # not to be taken for that of an unpacker, which means damaged data
+            raise DatasetError(not_readable(self.path, error)) from error
 
 
 @dataclass
@@ -98,7 +105,7 @@ def open_7z(path: Path) -> Iterator[tuple[SevenZipFile, ArchiveIO]]:
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing: run download") from None
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise DatasetError(not_readable(path, error)) from error
     with file:
         try:
             archive = SevenZipFile(file)
@@ -106,9 +113,7 @@ def open_7z(path: Path) -> Iterator[tuple[SevenZipFile, ArchiveIO]]:
         except PasswordRequired:  # the list of files is encrypted too
             locked = True
         except _LIST_ERRORS as error:
-            raise DatasetError(
-                f"{path} is not a whole 7z archive ({error}): remove it and run download again"
-            ) from error
+            raise DatasetError(not_whole(path, "7z", error)) from error
         if locked:
             archive = _unlocked(path, file)
         else:

@@ -22,6 +22,8 @@ from kinemask.datasets.archives.member_rules import (
     LZMA_RATIO,
     PASSWORD_VARIABLE,
     directory_digest,
+    not_readable,
+    not_whole,
     password,
     too_dense,
     too_large,
@@ -74,7 +76,7 @@ def list_zip(paths: Path | Sequence[Path], wanted: Callable[[PurePosixPath], boo
     """The members whose path is wanted; what desktops add to archives is left out.
 
     Of several members with the same file name the first is kept. Raises DatasetError for a file that is
-    absent or no zip archive.
+    absent or no zip archive, and for one that is encrypted if there is no password.
     """
     kept: dict[str, ZipMember] = {}
     refused: list[Dropped] = []
@@ -93,6 +95,9 @@ def list_zip(paths: Path | Sequence[Path], wanted: Callable[[PurePosixPath], boo
             else:
                 refused.append(Dropped(inside.stem, f"{path.name}: {reason}", damaged=not same))
     files = sorted(kept.items())
+    locked = next((member for _, member in files if member.encrypted), None)
+    if locked and password() is None:
+        raise DatasetError(_no_password(locked))
     return ZipListing(
         members=tuple(member for _, member in files),
         refused=tuple(sorted(refused, key=lambda dropped: dropped.name)),
@@ -101,11 +106,20 @@ def list_zip(paths: Path | Sequence[Path], wanted: Callable[[PurePosixPath], boo
 
 
 def read_member(member: ZipMember) -> bytes:
-    """The bytes of a member: as many as the list said, with the checksum it said. Raises DamagedError."""
+    """The bytes of a member: as many as the list said, with the checksum it said.
+
+    Raises DamagedError for what is wrong with the data, and DatasetError for what can be mended without
+    other data: an archive that is gone or cannot be read, a password that is wrong.
+    """
     from isal import isal_zlib
 
     try:
         header, data = _packed(member)
+    except OSError as error:
+        raise DatasetError(not_readable(Path(member.archive), error)) from error
+    except ValueError as error:
+        raise DamagedError(f"cannot be unpacked: {error}") from error
+    try:
         if member.encrypted:
             content = _decrypted(member, header, data)
         else:
@@ -138,11 +152,11 @@ def _directory(path: Path) -> list[zipfile.ZipInfo]:
             return archive.infolist()
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing: run download") from None
+    except PermissionError as error:
+        raise DatasetError(not_readable(path, error)) from error
     # A list of members that is damaged may raise any of these.
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, struct.error) as error:
-        raise DatasetError(
-            f"{path} is not a whole zip archive ({error}): remove it and run download again"
-        ) from error
+        raise DatasetError(not_whole(path, "zip", error)) from error
 
 
 def _member(path: Path, info: zipfile.ZipInfo) -> ZipMember:
@@ -172,8 +186,6 @@ def _why_not(info: zipfile.ZipInfo) -> str | None:
     if strongly or method not in _UNPACK or (encrypted and method not in _ENCRYPTABLE):
         what = "is encrypted in a way" if strongly else f"is packed with method {method}"
         return f"it {what} that cannot be read here: unpack the archive and zip it again with deflate"
-    if encrypted and password() is None:
-        return f"it is encrypted: put the password into the variable {PASSWORD_VARIABLE}"
     return None
 
 
@@ -262,13 +274,22 @@ def _decrypted(member: ZipMember, header: bytes, data: memoryview) -> bytes:
     end = _END.pack(b"PK\x05\x06", 0, 0, 1, 1, len(entry), len(header) + len(data), 0)
     word = password()
     if word is None:
-        raise ValueError(f"it is encrypted: put the password into the variable {PASSWORD_VARIABLE}")
+        raise DatasetError(_no_password(member))
     try:
         with zipfile.ZipFile(BytesIO(b"".join((header, data, entry, end)))) as alone:
             return alone.read(alone.infolist()[0], pwd=word.encode())
-    # A wrong password is found out at once, and one time in 256 by what comes out.
-    except (RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+    except RuntimeError as error:
+        raise DatasetError(
+            f"{member.archive}: the password in the variable {PASSWORD_VARIABLE} is wrong: it does not open "
+            f"{member.path}"
+        ) from error
+    # One wrong password in 256 gets as far as this.
+    except (zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"the password in {PASSWORD_VARIABLE} is wrong, or the member damaged") from error
+
+
+def _no_password(member: ZipMember) -> str:
+    return f"{member.archive} is encrypted: put the password into the variable {PASSWORD_VARIABLE}"
 
 
 def frames_of(values: Float32[np.ndarray, " K"], num_joints: int) -> Float32[np.ndarray, "T V C"]:

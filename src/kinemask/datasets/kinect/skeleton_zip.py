@@ -3,10 +3,10 @@
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from kinemask.datasets.archives.zip_reading import open_zip
+from kinemask.datasets.archives.zip_reading import Parse, open_zip
 from kinemask.datasets.kinect.cleaning import Cleaning, clean
 from kinemask.datasets.kinect.raw_skeleton import read_skeleton
-from kinemask.datasets.ntu.names import parse_name
+from kinemask.datasets.kinect.skeleton_name import parse_name
 from kinemask.datasets.reader import DamagedError, Reading
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
@@ -14,8 +14,7 @@ from kinemask.skeleton.layout import KINECT25
 
 def open_skeletons(path: Path, *, cleaning: Cleaning, num_classes: int, persons: int = 2) -> Reading:
     """The clips of an archive in order of their names."""
-    parse = partial(skeleton_clip, cleaning=cleaning, num_classes=num_classes, persons=persons)
-    return open_zip(path, is_skeleton, parse)
+    return open_zip(path, is_skeleton, clip_parser(cleaning, num_classes=num_classes, persons=persons))
 
 
 def is_skeleton(path: PurePosixPath) -> bool:
@@ -23,8 +22,12 @@ def is_skeleton(path: PurePosixPath) -> bool:
     return path.suffix == ".skeleton"
 
 
-def skeleton_clip(name: str, data: bytes, *, cleaning: Cleaning, num_classes: int, persons: int) -> Clip:
-    """The clip of that name that a `.skeleton` file holds. Raises DamagedError."""
+def clip_parser(cleaning: Cleaning, *, num_classes: int, persons: int = 2) -> Parse:
+    """The function that makes a clip of a name and the bytes of its `.skeleton` file."""
+    return partial(_clip, cleaning=cleaning, num_classes=num_classes, persons=persons)
+
+
+def _clip(name: str, data: bytes, *, cleaning: Cleaning, num_classes: int, persons: int) -> Clip:
     said = parse_name(name)
     if said is None:
         raise DamagedError("the name is not SsssCcccPpppRrrrAaaa")

@@ -1,24 +1,22 @@
 """What can be said of NTU's archives in seconds: by the names of their members, and a sample that is read."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from kinemask.datasets.archives.fetch import RefusedError, local_files
 from kinemask.datasets.archives.gated import absence, locate
-from kinemask.datasets.archives.zip_members import ZipMember, list_zip
+from kinemask.datasets.archives.zip_members import list_zip
 from kinemask.datasets.kinect.skeleton_zip import is_skeleton
 from kinemask.datasets.ntu.sets import NtuSet, official_names
 from kinemask.datasets.ntu.survey import LISTED, Survey, missing_lines, survey, table_of
-from kinemask.datasets.reader import DatasetError, Verdict
+from kinemask.datasets.reader import DatasetError, Reading, Verdict
 from kinemask.datasets.spot_check import spot_check, spread
-from kinemask.skeleton.clip import Clip
-from kinemask.skeleton.packed import Dropped
+from kinemask.errors import few
 
 _NAMED = 20
 
-Read = Callable[[ZipMember], Sequence[Clip | Dropped]]
 
-
-def verdict(facts: NtuSet, name: str, mirrors: Sequence[str], read: Read, *, one_clip_in: int) -> Verdict:
+def verdict(facts: NtuSet, name: str, mirrors: Sequence[str], open_: Callable[[Survey], Reading]) -> Verdict:
     """What the archives of the mirrors hold, by the names of their members and a sample of them read."""
     located = locate(facts.gated, name, mirrors)
     where = tuple(f"{path}, {_size(path.stat().st_size)}" for _, path in located.distinct)
@@ -31,11 +29,15 @@ def verdict(facts: NtuSet, name: str, mirrors: Sequence[str], read: Read, *, one
         return Verdict("unusable", where, (str(error),))
     listed, about_list = _local_list(facts, mirrors)
     found = survey(listing, facts.setups, listed)
-    spots = spot_check(spread(found.members), read)
+    reading = open_(found)
+    try:
+        spots = spot_check(spread(found.members), reading.read)
+    except DatasetError as error:  # such as a wrong password
+        return Verdict("unusable", where, (str(error),))
     damaged = [one for one in found.left_out if one.damaged]
     problems = (
         *missing_lines(found),
-        *_first(tuple(f"{one.name} is refused: {one.reason}" for one in damaged)),
+        *few([f"{one.name} is refused: {one.reason}" for one in damaged], _NAMED),
         *spots.problems(),
     )
     lines = (
@@ -43,10 +45,12 @@ def verdict(facts: NtuSet, name: str, mirrors: Sequence[str], read: Read, *, one
         f"{len(found.members):,} recordings to read; {about_list}",
         *_left_out(found),
         *_counts(facts, found, with_list=bool(listed)),
-        *spots.facts(len(found.members[::one_clip_in])),
+        *spots.facts(reading.num_recordings),
     )
     unreadable = spots.num_read == len(spots.damaged)
-    return Verdict("unusable" if unreadable else "partial" if problems else "whole", lines, problems)
+    state: Literal["whole", "partial", "unusable"] = "partial" if problems else "whole"
+    files = tuple(path for _, path in located.distinct)
+    return Verdict("unusable" if unreadable else state, lines, problems, files)
 
 
 def _size(num_bytes: int) -> str:
@@ -70,7 +74,7 @@ def _local_list(facts: NtuSet, mirrors: Sequence[str]) -> tuple[frozenset[str], 
 def _left_out(found: Survey) -> tuple[str, ...]:
     """What is left out by rule, without the official list, which has its own line."""
     others = (one for one in found.left_out if not one.damaged and one.reason != LISTED)
-    return _first(tuple(f"left out: {one.name} ({one.reason})" for one in others))
+    return tuple(few([f"left out: {one.name} ({one.reason})" for one in others], _NAMED))
 
 
 def _counts(facts: NtuSet, found: Survey, *, with_list: bool) -> tuple[str, ...]:
@@ -82,8 +86,3 @@ def _counts(facts: NtuSet, found: Survey, *, with_list: bool) -> tuple[str, ...]
         + (f" (whole: {known[protocol][0]:,} and {known[protocol][1]:,})" if with_list else "")
         for protocol, part in counted.items()
     )
-
-
-def _first(lines: Sequence[str]) -> tuple[str, ...]:
-    more = len(lines) - _NAMED
-    return (*lines[:_NAMED], f"and {more:,} more") if more > 0 else tuple(lines)

@@ -4,16 +4,14 @@ A name is SsssCcccPpppRrrrAaaa: setup, camera, performer, replication, action. I
 did every action of its half twice, before three cameras: the pairs of setup and performer give all names.
 """
 
-import re
-from dataclasses import dataclass
 from functools import cache
+
+from kinemask.datasets.kinect.skeleton_name import SkeletonName
 
 CAMERAS = (1, 2, 3)
 REPLICATIONS = (1, 2)
 FIRST_HALF = range(1, 18)  # setups of NTU RGB+D, with actions 1 to 60; NTU RGB+D 120 has them too
 SECOND_HALF = range(18, 33)  # the other setups of NTU RGB+D 120, with actions 61 to 120
-
-NAME = re.compile(r"S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})")
 
 _PERFORMERS = {  # setup -> performers
     1: "1-8",
@@ -78,23 +76,6 @@ CLASS_NAMES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class NtuName:
-    """What a name says."""
-
-    setup: int
-    camera: int
-    performer: int
-    replication: int
-    action: int
-
-
-def parse_name(name: str) -> NtuName | None:
-    """The numbers in a name; None if it is no such name."""
-    found = NAME.fullmatch(name)
-    return None if found is None else NtuName(*map(int, found.groups()))
-
-
 def performers(setup: int) -> tuple[int, ...]:
     """Who performed in a setup; nobody in a setup that does not exist."""
     found: list[int] = []
@@ -122,7 +103,7 @@ def names(setups: range) -> tuple[str, ...]:
     )
 
 
-def why_outside(name: NtuName, setups: range) -> str:
+def why_outside(name: SkeletonName, setups: range) -> str:
     """Why a name is not one of `names(setups)`: the first number that is outside, and what is known there."""
     known: tuple[tuple[str, int, tuple[int, ...]], ...] = (
         ("setup", name.setup, tuple(setups)),

@@ -9,7 +9,8 @@ from typing import Literal
 from kinemask.datasets.archives.fetch import PublicFile, RefusedError
 from kinemask.datasets.archives.gated import Gated, GatedFile
 from kinemask.datasets.kinect.cleaning import Cleaning
-from kinemask.datasets.ntu.names import FIRST_HALF, SECOND_HALF, parse_name
+from kinemask.datasets.kinect.skeleton_name import parse_name
+from kinemask.datasets.ntu.names import FIRST_HALF, SECOND_HALF
 from kinemask.datasets.protocols import even_setups, train_cameras, train_subjects
 from kinemask.datasets.reader import Expected, RecordedSection
 from kinemask.skeleton.packed import Rule
@@ -35,17 +36,10 @@ _LIST_60 = "NTU_RGBD_samples_with_missing_skeletons.txt"
 _LIST_120 = "NTU_RGBD120_samples_with_missing_skeletons.txt"
 
 
-class Ntu60Config(RecordedSection):
-    """`datasets.ntu60` of params.yaml."""
+class NtuConfig(RecordedSection):
+    """`datasets.ntu60` and `datasets.ntu120` of params.yaml."""
 
-    name: Literal["ntu60"]
-    cleaning: Cleaning
-
-
-class Ntu120Config(RecordedSection):
-    """`datasets.ntu120` of params.yaml."""
-
-    name: Literal["ntu120"]
+    name: Literal["ntu60", "ntu120"]
     cleaning: Cleaning
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from kinemask.datasets.archives.zip_members import ZipListing, ZipMember
-from kinemask.datasets.ntu.names import NAME, SECOND_HALF, names, parse_name, why_outside
+from kinemask.datasets.kinect.skeleton_name import NAME, parse_name
+from kinemask.datasets.ntu.names import SECOND_HALF, names, why_outside
+from kinemask.errors import few
 from kinemask.skeleton.packed import Dropped
 
 LISTED = "on the official list of missing skeletons"
@@ -27,37 +29,48 @@ class Survey:
 def survey(listing: ZipListing, setups: range, listed: Collection[str]) -> Survey:
     """Sort out the members of an archive that should hold the recordings of these setups.
 
-    `listed` are the recordings whose skeletons are missing or incomplete, by the official list. Recordings of
-    the other half of NTU RGB+D 120, as a merged archive has them, are left out under one entry.
+    `listed` are the recordings whose skeletons are missing or incomplete, by the official list. Every member
+    that is not read is named, but for two kinds that may be as many as the data set has, which are told by
+    setup: recordings of the other half of NTU RGB+D 120, as a merged archive has them, and the second copies
+    of recordings that are read.
     """
     whole = set(names(setups))
     other = set() if SECOND_HALF[-1] in setups else set(names(SECOND_HALF))
-    read, left_out, num_other = [], [], 0
+    read, left_out = [], []
+    others: Counter[str] = Counter()
     for member in listing.members:
         if member.name in listed:
             left_out.append(Dropped(member.name, LISTED, damaged=False))
         elif member.name in whole:
             read.append(member)
         elif member.name in other:
-            num_other += 1
+            others[member.name[:4]] += 1
         else:
             left_out.append(Dropped(member.name, _why(member.name, setups), damaged=False))
-    # What is damaged counts only where it would have been read.
     counted = whole - set(listed)
-    refused = [replace(one, damaged=one.damaged and one.name in counted) for one in listing.refused]
-    if num_other:
-        what = f"{num_other:,} recordings of the setups {SECOND_HALF[0]} to {SECOND_HALF[-1]}"
-        left_out.append(Dropped(what, "they are of NTU RGB+D 120 alone", damaged=False))
-    present = {member.name for member in listing.members} | {one.name for one in refused}
-    return Survey(tuple(read), (*_few(refused), *left_out), tuple(sorted(counted - present)))
+    left_out = [
+        *_refused(listing, counted),
+        *left_out,
+        *_by_setup(others, "recording(s) of a setup of NTU RGB+D 120 alone"),
+    ]
+    present = {member.name for member in listing.members} | {one.name for one in listing.refused}
+    return Survey(tuple(read), tuple(left_out), tuple(sorted(counted - present)))
 
 
-def _few(refused: Sequence[Dropped]) -> list[Dropped]:
-    """The damaged ones; of the others, such as copies from a second archive, the first and how many."""
-    harmless = [one for one in refused if not one.damaged]
-    more = len(harmless) - _NAMED
-    rest = [Dropped(f"{more:,} more", harmless[-1].reason, damaged=False)] if more > 0 else []
-    return [one for one in refused if one.damaged] + harmless[:_NAMED] + rest
+def _refused(listing: ZipListing, counted: Collection[str]) -> list[Dropped]:
+    """What the listing refused; it counts as damaged only where it would have been read."""
+    refused = []
+    copies: Counter[str] = Counter()
+    for one in listing.refused:
+        if one.damaged or parse_name(one.name) is None:
+            refused.append(replace(one, damaged=one.damaged and one.name in counted))
+        else:
+            copies[one.name[:4]] += 1
+    return [*refused, *_by_setup(copies, "second copies with the same content, of which nothing is lost")]
+
+
+def _by_setup(nums: Counter[str], what: str) -> list[Dropped]:
+    return [Dropped(setup, f"{num:,} {what}", damaged=False) for setup, num in sorted(nums.items())]
 
 
 def _why(name: str, setups: range) -> str:
@@ -73,15 +86,14 @@ def table_of(found: Sequence[str]) -> pd.DataFrame:
 
 
 def missing_lines(found: Survey) -> tuple[str, ...]:
-    """The missing recordings for people: whole setups in one line each, then the first names and how many."""
+    """The missing recordings: whole setups in one line each, then the first names and how many."""
     seen = {_setup(member.name) for member in found.members}
     of_setup = Counter(_setup(name) for name in found.missing)
     absent = sorted(of_setup.keys() - seen)
     lines = [f"setup {setup}: all {of_setup[setup]:,} recordings are missing" for setup in absent]
     rest = [name for name in found.missing if _setup(name) in seen]
     if rest:
-        more = f" and {len(rest) - _NAMED:,} more" if len(rest) > _NAMED else ""
-        lines.append(f"{len(rest):,} recording(s) are missing: {', '.join(rest[:_NAMED])}{more}")
+        lines.append(f"{len(rest):,} recording(s) are missing: {', '.join(few(rest, _NAMED))}")
     return tuple(lines)
 
 

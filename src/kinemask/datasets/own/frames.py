@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from kinemask.datasets.own.bvh import read_bvh
 from kinemask.datasets.reader import FARTHEST_METRES, DamagedError, impossible_coordinate
+from kinemask.errors import few
 from kinemask.skeleton.layout import Layout
 
 METRES = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
@@ -19,6 +20,7 @@ METRES = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.
 _SEPARATORS = (b",", b";", b"\t")
 _COORDINATE = re.compile(r"(.+)[ _.:]([xyz])", re.IGNORECASE)
 _AXES = "xyz"
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def read_frames(path: Path, convention: Convention) -> Frames:
 def _read_npy(path: Path, convention: Convention) -> Float64[np.ndarray, "T M V C"]:
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, EOFError) as error:
         raise DamagedError(f"no .npy file of numbers: {' '.join(str(error).split())}") from None
     if array.dtype.kind not in "fiu":
         raise DamagedError(f"its values are {array.dtype}, expected numbers")
@@ -112,7 +114,7 @@ def _read_csv(path: Path, convention: Convention) -> Float64[np.ndarray, "T M V 
 
 
 def _named_columns(header: list[str], convention: Convention) -> list[int] | None:
-    """Where the coordinates of the layout's joints stand, or None if the header names none of them."""
+    """Where the coordinates of the layout's joints stand, or None if the header names no joints at all."""
     matches = [(place, _COORDINATE.fullmatch(name)) for place, name in enumerate(header)]
     found: dict[tuple[str, int], int] = {}
     joints = [convention.name_of(joint) for joint in convention.layout.joints]
@@ -127,7 +129,13 @@ def _named_columns(header: list[str], convention: Convention) -> list[int] | Non
         f"{joint}_{_AXES[axis]}" for joint in joints for axis in range(3) if (joint, axis) not in found
     ]
     if not found:
-        return None
+        if not all(match for _, match in matches):
+            return None
+        named = ", ".join(few(list(dict.fromkeys(match[1] for _, match in matches if match)), _SHOWN))
+        wanted = ", ".join(few(joints, _SHOWN))
+        raise DamagedError(
+            f"the header names {named}, and no joint of the layout ({wanted}): map them with `joints`"
+        )
     if lacking:
         raise DamagedError(f"the header lacks {', '.join(lacking[:5])}{', ...' * (len(lacking) > 5)}")
     return [found[joint, axis] for joint in joints for axis in range(3)]
@@ -142,7 +150,8 @@ def _read_bvh(path: Path, convention: Convention) -> Float64[np.ndarray, "T M V 
         if name not in bvh.names
     ]
     if lacking:
-        raise DamagedError(f"has no joint {', '.join(lacking)}; it has {', '.join(bvh.names)}: map `joints`")
+        wanted = ", ".join(few(lacking, _SHOWN))
+        raise DamagedError(f"has no joint {wanted}; it has {', '.join(bvh.names)}: map `joints`")
     places = bvh.positions()[:, [bvh.names.index(name) for name in names]]
     # A joint at the origin of its room is no lost joint, but a body at one point is none: see read_frames.
     return rearrange(places, "T V C -> T 1 V C")

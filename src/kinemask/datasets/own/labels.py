@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
+from kinemask.datasets.archives.member_rules import not_readable
 from kinemask.datasets.protocols import parts
 from kinemask.datasets.reader import DatasetError
 from kinemask.section import Section
@@ -73,6 +75,18 @@ class ColumnProtocol(Section):
         lacking = [part for part in ("train", "test") if part not in set(found)]
         return [f"{place} leaves no recording to {part} on: change its values" for part in lacking]
 
+    def doubts(self, place: str, labels: "Labels") -> list[str]:
+        """What of this protocol can be run and is hardly meant."""
+        found = self._divide(pd.Series(labels.columns[self.column]))
+        trained, tested = (
+            {row.label for row, one in zip(labels.rows, found, strict=True) if one == part}
+            for part in ("train", "test")
+        )
+        untaught = [labels.class_names[label] for label in sorted(tested - trained)]
+        if not untaught:
+            return []
+        return [f"{place} tests {_listed(untaught)} and trains none of it: no such clip can be recognized"]
+
     def _divide(self, texts: "pd.Series[str]") -> pd.Series:
         train = texts.isin(_spellings(self.train))
         test = ~train & (texts != "") if self.test is None else texts.isin(_spellings(self.test))
@@ -99,8 +113,13 @@ class Labels:
 
 
 def canonical(text: str) -> str:
-    """The one spelling of a whole number; other text as it is."""
-    return str(int(text)) if _WHOLE.fullmatch(text) else text
+    """The one spelling of a whole number, and of other text."""
+    return str(int(text)) if _WHOLE.fullmatch(text) else composed(text)
+
+
+def composed(text: str) -> str:
+    """The one spelling of letters with accents: macOS writes them as two characters in names of files."""
+    return unicodedata.normalize("NFC", text)
 
 
 def read_labels(path: Path, protocols: Mapping[str, ColumnProtocol], place: str) -> Labels:
@@ -156,11 +175,15 @@ def _labels(columns: dict[str, tuple[str, ...]]) -> Labels:
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """The header, and of each row that is not blank its line and its cells, without blanks around them."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = composed(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing: write it, with the header file,label,subject") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{path} is not UTF-8 text: save it as `CSV UTF-8`") from None
+    except IsADirectoryError:
+        raise DatasetError(f"{path} is a folder: `labels` names a file of text") from None
+    except OSError as error:
+        raise DatasetError(not_readable(path, error)) from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]

@@ -12,7 +12,7 @@ from kinemask.datasets.own.labels import ColumnProtocol
 from kinemask.datasets.reader import DatasetError, DatasetSection
 from kinemask.section import Section
 from kinemask.skeleton.body import BodyConfig
-from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.skeleton.layout import KINECT25, LAYOUTS, Layout
 from kinemask.skeleton.packed import COLUMNS
 
 
@@ -48,8 +48,19 @@ class RawFolderConfig(DatasetSection):
     up: Literal["y", "z"]
     lost_joints: Literal["refuse", "fill"]  # NaN of a person who is there: damage, or a line over time
     mirror_keeps_label: bool
-    cleaning: Cleaning | None  # of .skeleton files; null takes their bodies as they are
+    cleaning: Cleaning | None  # of a Kinect's .skeleton files; null takes their bodies as they are
     protocols: dict[str, ColumnProtocol] = Field(min_length=1)
+
+    @field_validator("folder")
+    @classmethod
+    def _from_the_root(cls, folder: str, info: Any) -> str:  # of pydantic; beartype cannot check it
+        """The project may be looked at from elsewhere: `kinemask check --root`."""
+        try:
+            path = Path(folder).expanduser()
+        except RuntimeError:
+            raise ValueError("this machine knows no home of that user: write the path from /") from None
+        root = (info.context or {}).get("root", Path())
+        return folder if path.is_absolute() or root == Path() else str(root / path)
 
     @field_validator("layout")
     @classmethod
@@ -64,6 +75,10 @@ class RawFolderConfig(DatasetSection):
         problems = [
             f"protocols.{name}: tables have such a column" for name in self.protocols if name in COLUMNS
         ]
+        if self.cleaning is not None and self.layout != KINECT25.name:
+            problems.append(
+                f"cleaning is for a Kinect's .skeleton files: take layout {KINECT25.name}, or cleaning null"
+            )
         if not isinstance(self.layout, BvhBodyConfig):
             unknown = sorted(set(self.joints) - set(body_of(self).joints))
             problems += [f"joints names {', '.join(unknown)}, which the layout has not"] if unknown else []

@@ -3,11 +3,14 @@
 import time
 from dataclasses import dataclass
 
-from kinemask.datasets.pku.archives import Survey, classes
+from kinemask.datasets.pku.archives import classes
+from kinemask.datasets.pku.splits import some
+from kinemask.datasets.pku.survey import Survey
 from kinemask.datasets.reader import DatasetError, Reading, Verdict
 from kinemask.datasets.spot_check import duration
+from kinemask.errors import few
 from kinemask.skeleton.packed import Dropped
-from kinemask.workers import usable_cores
+from kinemask.workers import cores_for
 
 _SECONDS = 3.0  # after this no further video is begun
 _VIDEOS = 12
@@ -32,18 +35,24 @@ def verdict(found: Survey, reading: Reading, where: tuple[str, ...]) -> Verdict:
     except DatasetError as error:  # such as a wrong password
         return Verdict("unusable", (*where, *_counts(found)), (str(error),))
     problems = (
+        *found.unnamed,
         *_named([f"missing: {one}" for one in found.missing]),
-        *_named(
-            [
-                f"{one.name} is damaged: {one.reason}"
-                for one in (*found.left_out, *first.damaged)
-                if one.damaged
-            ]
-        ),
+        *_named(_by_reason([one for one in (*found.left_out, *first.damaged) if one.damaged])),
     )
     left_out = _named([f"left out: {one.name} ({one.reason})" for one in found.left_out if not one.damaged])
     facts = (*where, *_counts(found), *left_out, *_time(found, first))
     return Verdict("partial" if problems else "whole", facts, problems)
+
+
+def _by_reason(damaged: list[Dropped]) -> list[str]:
+    """One line a reason: a recording that cannot be read costs all its instances."""
+    names: dict[str, list[str]] = {}
+    for one in damaged:
+        names.setdefault(one.reason, []).append(one.name)
+    return [
+        f"{some(those)} {'is' if len(those) == 1 else f'({len(those)}) are'} damaged: {reason}"
+        for reason, those in names.items()
+    ]
 
 
 def _counts(found: Survey) -> tuple[str, ...]:
@@ -87,7 +96,7 @@ def _time(found: Survey, first: _FirstVideos) -> tuple[str, ...]:
     if not first.num_bytes:
         return ()
     total = sum(found.recordings.size[video] for video in found.videos)
-    cores = usable_cores()
+    cores = cores_for((first.unpack_seconds + first.read_seconds) * total / first.num_bytes)
     # One process unpacks, as the archive is solid, while all others read.
     seconds = max(first.unpack_seconds, (first.unpack_seconds + first.read_seconds) / cores)
     took = duration(seconds * total / first.num_bytes)
@@ -99,5 +108,4 @@ def _time(found: Survey, first: _FirstVideos) -> tuple[str, ...]:
 
 
 def _named(lines: list[str]) -> tuple[str, ...]:
-    more = len(lines) - _NAMED
-    return (*lines[:_NAMED], f"and {more:,} more") if more > 0 else tuple(lines)
+    return tuple(few(lines, _NAMED))

@@ -6,7 +6,10 @@ Liu et al., ACM MM workshop 2017. https://arxiv.org/abs/1703.07475 ; DATASETS.md
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
+from typing import Literal
 
+from kinemask.datasets.archives.gated import Gated, GatedFile
 from kinemask.skeleton.layout import KINECT25
 
 # The owners' names in the order of the labels: label 1 is "bow".
@@ -34,7 +37,7 @@ PROTOCOLS = ("xsub", "xview")
 LISTS = {"xsub": "subject_list", "xview": "view_list"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is the only one of its kind, and may be a key
 class Phase:
     """One phase as its owners publish it."""
 
@@ -43,10 +46,11 @@ class Phase:
     labels: str
     splits: Mapping[str, str]  # protocol -> its split file
     video: re.Pattern[str]  # its groups: what is the subject here, the camera
+    subject_is: Literal["sequence", "subject"]  # Phase I does not say who acts
     grammar: str  # the same for people
     num_videos: int
     num_instances: int | None  # rows of all label files, where known
-    only_classes_that_occur: bool  # Phase II has 41 of the 51
+    num_classes: int  # that occur in the label files, of the 51
     # protocol -> videos to train on and to test on, where the files themselves were counted
     parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -55,7 +59,7 @@ class Phase:
         return self.video.fullmatch(name) is not None
 
     def subject_and_camera(self, video: str) -> tuple[int, int]:
-        """Phase I does not say who acts: there the subject is the number of the sequence."""
+        """Their numbers; where the subject is not known, that of the sequence."""
         parts = self.video.fullmatch(video)
         assert parts is not None, f"{video} is no video of {self.title}"
         return int(parts["subject"]), CAMERAS[parts["camera"]]
@@ -66,16 +70,34 @@ def sequence(video: str) -> str:
     return video.rpartition("-")[0]
 
 
+def gated(phase: Phase) -> Gated:
+    """The files of a phase, in all spellings."""
+    archives = [GatedFile((f"{stem}.7z", f"{stem}.zip")) for stem in (phase.skeletons, phase.labels)]
+    splits = [GatedFile(_spellings(file)) for file in phase.splits.values()]
+    return Gated(
+        title=phase.title,
+        files=(*archives, *splits),
+        ask="the STRUCT group of Peking University, https://www.icst.pku.edu.cn/struct/Projects/PKUMMD.html "
+        "(mirror https://struct002.github.io/PKUMMD), which names whom to write to",
+    )
+
+
+def _spellings(name: str) -> tuple[str, ...]:
+    """A name with underscores, with hyphens and with any mix of both; the first is the official one."""
+    return tuple(name.replace("_", "{}").format(*mix) for mix in product("_-", repeat=name.count("_")))
+
+
 PHASE1 = Phase(
     title="PKU-MMD I",
     skeletons="Skeleton",
     labels="Label_PKUMMD",
     splits={"xsub": "cross_subject.txt", "xview": "cross_view.txt"},
     video=re.compile(r"(?P<subject>\d{4})-(?P<camera>[LMR])", re.ASCII),
+    subject_is="sequence",
     grammar="XXXX-V (0002-L)",
     num_videos=1076,
     num_instances=21_545,
-    only_classes_that_occur=False,
+    num_classes=51,
 )
 
 PHASE2 = Phase(
@@ -84,9 +106,10 @@ PHASE2 = Phase(
     labels="Label_PKUMMD_v2",
     splits={"xsub": "cross_subject_v2.txt", "xview": "cross_view_v2.txt"},
     video=re.compile(r"A(?:0[1-9]|1\d|2[0-6])N(?P<subject>0[1-9]|1[0-3])-(?P<camera>[LMR])", re.ASCII),
+    subject_is="subject",
     grammar="AxxNyy-V (A01N01-L)",
     num_videos=1009,
     num_instances=None,
-    only_classes_that_occur=True,
+    num_classes=41,
     parts={"xsub": (775, 234), "xview": (671, 338)},
 )

@@ -8,7 +8,6 @@ from kinemask.datasets.pku.phases import Phase
 from kinemask.datasets.reader import DatasetError
 
 _NAMED = 3
-_UNITS = {"xsub": "sequences", "xview": "cameras"}
 _HEADING = re.compile(r"(train|valid|test)\w*(?: (?:videos|samples|set))? ?:?", re.ASCII | re.IGNORECASE)
 _SUFFIX = re.compile(r"\.(?:txt|skeleton)$", re.IGNORECASE)
 
@@ -86,25 +85,37 @@ def _check(split: Split, phase: Phase, protocol: str) -> None:
             f"{split.file} names {len(both)} video(s) to train on and to test on: {some(both)}. "
             f"{_advice(phase)}"
         )
-    crossing, units = _crossing(split, protocol)
-    if 2 * crossing > units:
+    _check_apart(split, phase, protocol)
+    if len(split.videos) > phase.num_videos:
         raise DatasetError(
-            f"{split.file} has {crossing} of {units} {_UNITS[protocol]} to train on and to test on, which "
-            f"{protocol} keeps apart: is it the file of another protocol? {_advice(phase)}"
+            f"{split.file} names {len(split.videos)} videos, {phase.title} has {phase.num_videos}. "
+            f"{_advice(phase)}"
         )
     found = (len(split.train), len(split.test))
-    if protocol in phase.parts and sum(found) >= phase.num_videos and found != phase.parts[protocol]:
+    if protocol in phase.parts and sum(found) == phase.num_videos and found != phase.parts[protocol]:
         raise DatasetError(
             f"{split.file} names {found} videos to train on and to test on, the official file of "
             f"{phase.title} {phase.parts[protocol]}. {_advice(phase)}"
         )
 
 
-def _crossing(split: Split, protocol: str) -> tuple[int, int]:
-    """How many sequences (xsub) or cameras (xview) stand on both sides, and how many there are."""
-    place = 0 if protocol == "xsub" else 2
-    train, test = ({name.rpartition("-")[place] for name in part} for part in (split.train, split.test))
-    return len(train & test), len(train | test)
+def _check_apart(split: Split, phase: Phase, protocol: str) -> None:
+    """Raise DatasetError for a unit of the protocol on both sides: what it is to test was trained on then.
+
+    Across subjects that is a subject, with all its sequences, or a sequence where no subject is named.
+    """
+    group = "subject" if protocol == "xsub" else "camera"
+    unit = phase.subject_is if protocol == "xsub" else "camera"
+    train, test = (
+        {parts[group] for parts in map(phase.video.fullmatch, names) if parts}
+        for names in (split.train, split.test)
+    )
+    both = sorted(train & test)
+    if both:
+        raise DatasetError(
+            f"{split.file} has {len(both)} of {len(train | test)} {unit}s to train on and to test on, which "
+            f"{protocol} keeps apart: {some(both)}. Is it the file of another protocol? {_advice(phase)}"
+        )
 
 
 def some(names: Sequence[str]) -> str:
