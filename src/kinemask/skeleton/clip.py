@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32
@@ -27,16 +26,6 @@ class Clip:
     def __post_init__(self) -> None:
         # -0.0 becomes 0.0: clips of equal numbers are equal bytes, and have one hash.
         object.__setattr__(self, "joints", self.joints + np.float32(0))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What goes to another process: without the zeros of absent persons, which are mostly half of it."""
-        return {**vars(self), "joints": self.joints[self.present]}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        present, shown = state["present"], state["joints"]
-        joints = np.zeros((*present.shape, *shown.shape[1:]), shown.dtype)
-        joints[present] = shown
-        vars(self).update(state, joints=joints)
 
     @cached_property
     def content_sha256(self) -> str:

@@ -280,8 +280,7 @@ def _decrypted(member: ZipMember, header: bytes, data: memoryview) -> bytes:
             return alone.read(alone.infolist()[0], pwd=word.encode())
     except RuntimeError as error:
         raise DatasetError(
-            f"{member.archive}: the password in the variable {PASSWORD_VARIABLE} is wrong: it does not open "
-            f"{member.path}"
+            f"{member.archive}: the password in the variable {PASSWORD_VARIABLE} is wrong, for {member.path}"
         ) from error
     # One wrong password in 256 gets as far as this.
     except (zipfile.BadZipFile, zlib.error) as error:
