@@ -17,16 +17,14 @@ def progress(
     items: Iterable[T], *, name: str, unit: str, total: int | None = None, done: int = 0
 ) -> Iterator[T]:
     """The items again, with a bar on stderr. `done` items were finished by an earlier, interrupted run."""
-    interval = TERMINAL_INTERVAL_SECONDS if sys.stderr.isatty() else LOG_INTERVAL_SECONDS
     yield from tqdm(
         items,
         desc=name,
         unit=unit,
         total=total,
         initial=done,
-        mininterval=interval,
-        maxinterval=interval,
-        leave=True,
+        mininterval=_interval(),
+        maxinterval=_interval(),
     )
 
 
@@ -39,16 +37,19 @@ def group_progress(
     groups: Iterable[S], *, name: str, unit: str, total: int | None, done: int = 0, scale: bool = False
 ) -> Iterator[S]:
     """The groups again, with a bar that counts what is in them; `scale` shows thousands as k."""
-    interval = TERMINAL_INTERVAL_SECONDS if sys.stderr.isatty() else LOG_INTERVAL_SECONDS
     with tqdm(
         desc=name,
         unit=unit,
         unit_scale=scale,
         total=total,
         initial=done,
-        mininterval=interval,
-        maxinterval=interval,
+        mininterval=_interval(),
+        maxinterval=_interval(),
     ) as bar:
         for group in groups:
             yield group
             bar.update(len(group))
+
+
+def _interval() -> float:
+    return TERMINAL_INTERVAL_SECONDS if sys.stderr.isatty() else LOG_INTERVAL_SECONDS

@@ -14,6 +14,7 @@ from kinemask.datasets.archives.fetch import SOURCE_FILE, read_source
 from kinemask.datasets.archives.member_rules import password
 from kinemask.datasets.protocols import differences
 from kinemask.datasets.reader import AnyReader, DatasetError, DatasetSection, Reading
+from kinemask.errors import first_of
 from kinemask.progress import group_progress
 from kinemask.run_key import code_digest, run_key
 from kinemask.skeleton.clip import Clip
@@ -83,7 +84,7 @@ def check_damage(name: str, damaged: Sequence[Dropped], *, num_read: int, most: 
     if num_read and len(damaged) > most * num_read:
         raise DatasetError(
             f"{name}: {len(damaged)} of {num_read} clips are damaged, at most the share {most:g} may be: "
-            f"{_first([f'{clip.name} ({clip.reason})' for clip in damaged], '; ')}. "
+            f"{_reasons(damaged)}. "
             f"Get the files again, or raise datasets.{name}.max_damaged_share in params.yaml"
         )
 
@@ -180,14 +181,14 @@ def _warn(info: DatasetInfo, damaged: Sequence[Dropped], unnamed: Sequence[str])
             "%s: %d clips are damaged and left out: %s; dataset.json names all",
             info.name,
             len(damaged),
-            _first([f"{clip.name} ({clip.reason})" for clip in damaged], "; "),
+            _reasons(damaged),
         )
     if info.missing:
         _LOG.warning(
             "%s is partial: %d recordings of the whole data set are missing: %s; dataset.json names all",
             info.name,
             len(info.missing),
-            _first(info.missing),
+            first_of(info.missing, _NAMED),
         )
     for what in unnamed:
         _LOG.warning("%s is partial: %s", info.name, what)
@@ -198,9 +199,9 @@ def _warn(info: DatasetInfo, damaged: Sequence[Dropped], unnamed: Sequence[str])
                 info.name,
                 len(groups),
                 protocol,
-                _first([" = ".join(names) for names in groups]),
+                first_of([" = ".join(names) for names in groups], _NAMED),
             )
 
 
-def _first(texts: Sequence[str], between: str = ", ") -> str:
-    return between.join([*texts[:_NAMED], *(["..."] if len(texts) > _NAMED else [])])
+def _reasons(damaged: Sequence[Dropped]) -> str:
+    return first_of([f"{clip.name} ({clip.reason})" for clip in damaged], _NAMED, "; ")

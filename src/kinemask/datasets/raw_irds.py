@@ -13,10 +13,17 @@ from einops import rearrange
 from jaxtyping import Float32
 
 from kinemask.datasets.archives.fetch import Archive, check_archive, fetch_archive
-from kinemask.datasets.archives.zip_members import frames_of
 from kinemask.datasets.archives.zip_reading import open_zip
 from kinemask.datasets.protocols import odd_subjects, trait, without
-from kinemask.datasets.reader import DamagedError, DatasetReader, Expected, Reading, RecordedSection, Verdict
+from kinemask.datasets.reader import (
+    DamagedError,
+    DatasetReader,
+    Expected,
+    Reading,
+    RecordedSection,
+    Verdict,
+    frames_of,
+)
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import Rule

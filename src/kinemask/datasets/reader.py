@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+import numpy as np
+from einops import rearrange
+from jaxtyping import Float32
 from pydantic import Field
 
 from kinemask.errors import KinemaskError
@@ -20,6 +23,7 @@ class DatasetError(KinemaskError):
 
 # Sensors of rooms see ten metres: a coordinate beyond this, in metres, is damage.
 FARTHEST_METRES = 100.0
+_SHOWN_CHARACTERS = 40
 
 
 class DamagedError(ValueError):
@@ -51,6 +55,20 @@ class RecordedSection(DatasetSection):
 def impossible_coordinate(frame: int) -> str:
     """What to say of a frame, counted from 0, with a coordinate that is no number or no place in a room."""
     return f"frame {frame + 1}: a coordinate is not finite or beyond {FARTHEST_METRES:g} m"
+
+
+def frames_of(values: Float32[np.ndarray, " K"], num_joints: int) -> Float32[np.ndarray, "T V C"]:
+    """Coordinates frame by frame, joint by joint, as an array. Raises DamagedError for impossible ones."""
+    joints = rearrange(values, "(T V C) -> T V C", V=num_joints, C=3)
+    possible = (np.abs(joints) <= FARTHEST_METRES).all(axis=(1, 2))  # NaN is not
+    if not possible.all():
+        raise DamagedError(impossible_coordinate(int(possible.argmin())))
+    return joints
+
+
+def shown(text: bytes) -> str:
+    """The beginning of a damaged text, fit for a message."""
+    return repr(text[:_SHOWN_CHARACTERS].decode("ascii", errors="backslashreplace"))
 
 
 D = TypeVar("D", bound=DatasetSection)

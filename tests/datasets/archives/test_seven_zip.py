@@ -29,6 +29,7 @@ from tests.datasets.archives.seven_zip_archive import (
     write_7z,
 )
 from tests.datasets.conftest import write_zip
+from tests.new_process import in_new_process
 
 
 def _damaged(path: Path, place: int) -> Path:
@@ -155,33 +156,31 @@ def test_an_error_that_nobody_foresaw_is_raised_where_the_files_are_taken(
         list(stream_7z(path, ["data/b.txt"]))
 
 
-def _peak_bytes(path: Path, *, slow: float = 0) -> int:
+def _peak_bytes(path: Path, slow: float = 0) -> int:
     """The most memory while the files come, behind the first: the list of files takes more, once."""
     names = [member.path for member in list_texts(path).members]
     tracemalloc.start()
-    try:
-        stream = stream_7z(path, names)
-        next(stream)
-        tracemalloc.reset_peak()
-        time.sleep(slow)  # a slow consumer does not let files pile up
-        assert sum(1 for _ in stream) == len(names) - 1
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    stream = stream_7z(path, names)
+    next(stream)
+    tracemalloc.reset_peak()
+    time.sleep(slow)  # a slow consumer does not let files pile up
+    assert sum(1 for _ in stream) == len(names) - 1
+    return tracemalloc.get_traced_memory()[1]
 
 
 def test_memory_is_that_of_a_few_files(tmp_path: Path) -> None:
     size = 1 << 20
     # The dictionary of LZMA takes its own memory: stored files show what we hold.
     path = write_7z(tmp_path / "a.7z", {f"{n}.txt": noise(n, size) for n in range(20)}, filters=COPY)
-    assert _peak_bytes(path, slow=0.5) < 6 * size
+    assert in_new_process(_peak_bytes, path, 0.5) < 6 * size
 
 
 def test_well_packed_files_do_not_let_packed_data_pile_up(tmp_path: Path) -> None:
     # Six megabytes packed: reading ahead by a megabyte a file, py7zr would hold nearly all of them.
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 16}]
     files = {f"{n}.txt": noise(n, 60_000) + bytes(140_000) for n in range(100)}
-    assert _peak_bytes(write_7z(tmp_path / "a.7z", files, filters=filters)) < 3_000_000
+    path = write_7z(tmp_path / "a.7z", files, filters=filters)
+    assert in_new_process(_peak_bytes, path) < 3_000_000
 
 
 def test_nothing_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from kinemask.datasets.kinect.cleaning import Cleaning, clean
 from kinemask.datasets.kinect.raw_skeleton import read_skeleton
 from tests.datasets.conftest import Body, skeleton_text
 from tests.datasets.kinect import reference_skeleton
+from tests.datasets.kinesim.kinesim_config import VALUES
 
 JOINTS = 3
 LINEAGE: dict[str, Any] = {
@@ -24,16 +25,7 @@ LINEAGE: dict[str, Any] = {
     "persons": "merge",
     "origin": "first_frame",
 }
-KINESIM: dict[str, Any] = {
-    "empty_frames": "drop",
-    "gaps": "keep",
-    "min_body_frames": 8,
-    "spread": None,
-    "motion": "time",
-    "motion_limits": None,
-    "persons": "most_moving",
-    "origin": "camera",
-}
+KINESIM: dict[str, Any] = VALUES["cleaning"]
 
 
 @dataclass(frozen=True)

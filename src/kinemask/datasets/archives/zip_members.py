@@ -13,10 +13,6 @@ from functools import lru_cache
 from io import BytesIO, FileIO
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from einops import rearrange
-from jaxtyping import Float32
-
 from kinemask.datasets.archives.member_rules import (
     DEFLATE_RATIO,
     LZMA_RATIO,
@@ -30,7 +26,7 @@ from kinemask.datasets.archives.member_rules import (
     twice,
     unsafe_path,
 )
-from kinemask.datasets.reader import FARTHEST_METRES, DamagedError, DatasetError, impossible_coordinate
+from kinemask.datasets.reader import DamagedError, DatasetError
 from kinemask.skeleton.packed import Dropped
 
 _ENCRYPTED, _STRONGLY, _UTF8 = 0x1, 0x40, 0x800  # flag bits
@@ -289,12 +285,3 @@ def _decrypted(member: ZipMember, header: bytes, data: memoryview) -> bytes:
 
 def _no_password(member: ZipMember) -> str:
     return f"{member.archive} is encrypted: put the password into the variable {PASSWORD_VARIABLE}"
-
-
-def frames_of(values: Float32[np.ndarray, " K"], num_joints: int) -> Float32[np.ndarray, "T V C"]:
-    """Coordinates frame by frame, joint by joint, as an array. Raises DamagedError for impossible ones."""
-    joints = rearrange(values, "(T V C) -> T V C", V=num_joints, C=3)
-    possible = (np.abs(joints) <= FARTHEST_METRES).all(axis=(1, 2))  # NaN is not
-    if not possible.all():
-        raise DamagedError(impossible_coordinate(int(possible.argmin())))
-    return joints

@@ -12,11 +12,10 @@ import numpy as np
 from einops import rearrange
 from jaxtyping import Float32, Int64
 
-from kinemask.datasets.reader import FARTHEST_METRES, DamagedError, impossible_coordinate
+from kinemask.datasets.reader import FARTHEST_METRES, DamagedError, impossible_coordinate, shown
 
 _BODY_VALUES = 10
 _JOINT_VALUES = 12
-_SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class _Lines:
     def count(self, of: str) -> int:
         """A line with one number that is not negative."""
         values = self.take()
-        text = _shown(b" ".join(values))
+        text = shown(b" ".join(values))
         try:
             (value,) = map(int, values)
         except ValueError:
@@ -137,7 +136,7 @@ def to_numbers(values: list[bytes], place: Callable[[int], str]) -> Float32[np.n
             return np.array(values, dtype=np.float64).astype(np.float32)
     except ValueError:
         bad = next(number for number, value in enumerate(values) if not _is_number(value))
-        raise DamagedError(f"{place(bad)}: {_shown(values[bad])} is not a number") from None
+        raise DamagedError(f"{place(bad)}: {shown(values[bad])} is not a number") from None
 
 
 def _is_number(value: bytes) -> bool:
@@ -146,7 +145,3 @@ def _is_number(value: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _shown(text: bytes) -> str:
-    return repr(text[:_SHOWN_CHARACTERS].decode("ascii", errors="backslashreplace"))

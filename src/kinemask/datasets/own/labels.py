@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from kinemask.datasets.archives.member_rules import not_readable
 from kinemask.datasets.protocols import parts
 from kinemask.datasets.reader import DatasetError
+from kinemask.errors import first_of
 from kinemask.section import Section
 from kinemask.skeleton.layout import repeated
 from kinemask.skeleton.packed import COLUMNS, Rule
@@ -28,6 +29,7 @@ UNKNOWN = -1  # the number of an empty cell; statistics take such a clip for a p
 _WHOLE = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[0-9]{1,18}")  # of a person, camera...; fits 64 bits
 _SHOWN = 5
+_LISTED = 20
 
 
 class ColumnProtocol(Section):
@@ -69,7 +71,7 @@ class ColumnProtocol(Section):
         known = set(texts) - {""}
         absent = [str(one) for one in (*self.train, *(self.test or ())) if not known & _spellings([one])]
         if absent:
-            held = _listed(_in_order(known))
+            held = first_of(_in_order(known), _LISTED)
             return [f"{place} names {', '.join(absent)}: column {self.column} of labels.csv holds {held}"]
         found = self._divide(texts)
         lacking = [part for part in ("train", "test") if part not in set(found)]
@@ -85,7 +87,8 @@ class ColumnProtocol(Section):
         untaught = [labels.class_names[label] for label in sorted(tested - trained)]
         if not untaught:
             return []
-        return [f"{place} tests {_listed(untaught)} and trains none of it: no such clip can be recognized"]
+        named = first_of(untaught, _LISTED)
+        return [f"{place} tests {named} and trains none of it: no such clip can be recognized"]
 
     def _divide(self, texts: "pd.Series[str]") -> pd.Series:
         train = texts.isin(_spellings(self.train))
@@ -257,9 +260,4 @@ def _texts_of(clips: pd.DataFrame, column: str) -> "pd.Series[str]":
 
 
 def _complaint(path: Path, problems: Sequence[str]) -> str:
-    more = "; ..." if len(problems) > _SHOWN else ""
-    return f"{path} has {len(problems)} problem(s): {'; '.join(problems[:_SHOWN])}{more}"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return ", ".join(texts[:20]) + (", ..." if len(texts) > 20 else "")
+    return f"{path} has {len(problems)} problem(s): {first_of(problems, _SHOWN, '; ')}"

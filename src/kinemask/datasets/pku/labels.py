@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from kinemask.datasets.pku.phases import CLASS_NAMES
-from kinemask.datasets.reader import DamagedError
+from kinemask.datasets.reader import DamagedError, shown
 from kinemask.skeleton.packed import Dropped
 
 _VALUES = 4
-_SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ def read_labels(video: str, data: bytes) -> LabelFile:
     """The rows of a label file, in its order. Blank lines are no rows; instances may overlap."""
     rows: list[LabelRow] = []
     damaged: list[Dropped] = []
-    lines = [line for line in data.splitlines() if line.strip()]
+    lines = [stripped for line in data.splitlines() if (stripped := line.strip())]
     for number, line in enumerate(lines, start=1):
         name = f"{video}_{number:03}"
         try:
@@ -51,16 +50,12 @@ def read_labels(video: str, data: bytes) -> LabelFile:
 def _row(name: str, line: bytes) -> LabelRow:
     values = line.split(b",")
     if len(values) != _VALUES:
-        raise DamagedError(f"label row {_shown(line)}: {len(values)} value(s), expected {_VALUES}")
+        raise DamagedError(f"label row {shown(line)}: {len(values)} value(s), expected {_VALUES}")
     if not all(value.strip().isdigit() for value in values):
-        raise DamagedError(f"label row {_shown(line)}: whole numbers from 0 are expected")
+        raise DamagedError(f"label row {shown(line)}: whole numbers from 0 are expected")
     label, start, end, confidence = map(int, values)
     if not 1 <= label <= len(CLASS_NAMES):
-        raise DamagedError(f"label row {_shown(line)}: label {label}, expected 1 to {len(CLASS_NAMES)}")
+        raise DamagedError(f"label row {shown(line)}: label {label}, expected 1 to {len(CLASS_NAMES)}")
     if start > end:
-        raise DamagedError(f"label row {_shown(line)}: it starts after its end")
+        raise DamagedError(f"label row {shown(line)}: it starts after its end")
     return LabelRow(name, label, start, end, confidence)
-
-
-def _shown(line: bytes) -> str:
-    return repr(line.strip()[:_SHOWN_CHARACTERS].decode("ascii", errors="backslashreplace"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kinemask.datasets.pku.phases import Phase
 from kinemask.datasets.reader import DatasetError
+from kinemask.errors import first_of
 
 _NAMED = 3
 _HEADING = re.compile(r"(train|valid|test)\w*(?: (?:videos|samples|set))? ?:?", re.ASCII | re.IGNORECASE)
@@ -120,7 +121,7 @@ def _check_apart(split: Split, phase: Phase, protocol: str) -> None:
 
 def some(names: Sequence[str]) -> str:
     """The first names, for a message."""
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+    return first_of(names, _NAMED)
 
 
 def _advice(phase: Phase) -> str:
