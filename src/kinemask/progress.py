@@ -1,7 +1,7 @@
 """A bar with rate and time left, on a terminal as well as in a log file."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -34,9 +34,16 @@ def byte_progress(chunks: Iterable[bytes], *, name: str, total: int | None, done
 
 
 def group_progress(
-    groups: Iterable[S], *, name: str, unit: str, total: int | None, done: int = 0, scale: bool = False
+    groups: Iterable[S],
+    *,
+    name: str,
+    unit: str,
+    total: int | None,
+    done: int = 0,
+    scale: bool = False,
+    size: Callable[[S], int] = len,
 ) -> Iterator[S]:
-    """The groups again, with a bar that counts what is in them; `scale` shows thousands as k."""
+    """The groups again, with a bar that counts what is in them, `size`; `scale` shows thousands as k."""
     with tqdm(
         desc=name,
         unit=unit,
@@ -48,7 +55,7 @@ def group_progress(
     ) as bar:
         for group in groups:
             yield group
-            bar.update(len(group))
+            bar.update(size(group))
 
 
 def _interval() -> float:

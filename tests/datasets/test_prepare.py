@@ -7,14 +7,15 @@ import pytest
 
 from kinemask.datasets.prepare import check_damage, prepare
 from kinemask.datasets.reader import DatasetError, Expected
-from kinemask.skeleton.packed import DatasetInfo, Dropped, PackedError, open_packed
+from kinemask.skeleton.packed import DatasetInfo, Dropped, open_packed
 from tests.datasets.generated import READER, STARTS, GeneratedConfig, make_config
 
 
-def _prepare(root: Path, config: GeneratedConfig, reader=READER) -> DatasetInfo:
+def _prepare(root: Path, config: GeneratedConfig, reader=READER, processes: int | None = None) -> DatasetInfo:
     raw = root / "raw"
     reader.fetch(config, "tiny", raw, [])
-    return prepare(reader, config, name="tiny", raw=raw, packed=root / "packed" / "tiny")
+    packed = root / "packed" / "tiny"
+    return prepare(reader, config, name="tiny", raw=raw, packed=packed, processes=processes)
 
 
 def _whole(**changes: object) -> GeneratedConfig:
@@ -73,8 +74,12 @@ def test_what_is_left_out_by_a_rule_is_listed_and_is_no_damage(tmp_path: Path) -
 
 
 def test_all_clips_damaged_stops_even_where_all_may_be(tmp_path: Path) -> None:
-    with pytest.raises(PackedError, match="no clip"):
-        _prepare(tmp_path, _whole(share=1.0, recordings=2, damaged=(0, 1)))
+    for share in (0.0, 1.0):  # no share helps, so that none is advised
+        with pytest.raises(DatasetError) as raised:
+            _prepare(tmp_path, _whole(share=share, recordings=2, damaged=(0, 1)))
+        assert str(raised.value) == (
+            "tiny: all 2 clips are damaged: R00000a (reason0); R00001a (reason1). Get the files again"
+        )
 
 
 def test_counts_that_are_not_the_known_ones_stop_again_and_again_and_nothing_is_read_twice(
@@ -105,8 +110,9 @@ def test_partial_data_are_told_by_name_and_packed(tmp_path: Path, caplog) -> Non
     )
 
 
-def test_of_two_recordings_with_one_name_the_second_is_damage(tmp_path: Path) -> None:
-    info = _prepare(tmp_path, _whole(share=0.5, same_name={3: 1}))
+@pytest.mark.parametrize("processes", [None, 1])  # one by one, or several together
+def test_of_two_recordings_with_one_name_the_second_is_damage(tmp_path: Path, processes: int | None) -> None:
+    info = _prepare(tmp_path, _whole(share=0.5, same_name={3: 1}), processes=processes)
     reason = "two recordings have this name, the first is kept"
     assert info.dropped == (Dropped("R00001a", reason),)
     assert open_packed(tmp_path / "packed/tiny").clips["subject"].tolist() == [0, 1, 2, 2]

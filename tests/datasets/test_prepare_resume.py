@@ -59,7 +59,7 @@ def _start(root: Path, config: GeneratedConfig, *, processes: int) -> subprocess
 
 def _wait_for_recordings(root: Path, num: int) -> None:
     journal = root / ".tiny.journal"
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120  # to start takes long on a busy machine
     while time.monotonic() < end:
         if journal.exists() and journal.read_bytes().count(b"\n") > num:
             return
@@ -68,7 +68,7 @@ def _wait_for_recordings(root: Path, num: int) -> None:
 
 
 def _gone(processes: list[psutil.Process]) -> bool:
-    _, alive = psutil.wait_procs(processes, timeout=20)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     return not alive
 
 
@@ -99,26 +99,30 @@ def test_killed_it_goes_on_to_the_same_bytes(tmp_path: Path, processes: int) -> 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_ctrl_c_ends_all_at_once_in_one_line_and_keeps_what_is_done(tmp_path: Path, processes: int) -> None:
-    config = make_config(recordings=3000, seconds=0.01)
+    # To read them all takes 150 seconds at least on any machine: the limit below, generous to a busy one, is
+    # far from that.
+    config = make_config(recordings=30_000, seconds=0.01)
     process = _start(tmp_path, config, processes=processes)
-    _wait_for_recordings(tmp_path, 20)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    pressed = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=20)
-    assert time.monotonic() - pressed < 5
-    assert told.splitlines()[-1] == "interrupted"
+    try:
+        _wait_for_recordings(tmp_path, 20)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert told.splitlines()[-1] == "interrupted", told
     assert "Traceback" not in told
+    assert "| 0/40000" in told
     assert _gone(workers)
     done = (tmp_path / ".tiny.journal").read_bytes().count(b"\n") - 1
     assert done >= 20
     process = _start(tmp_path, config, processes=processes)
     _wait_for_recordings(tmp_path, done + 20)
     process.kill()
-    assert f"| {done}/" not in told  # the first bar began at the beginning
     _, told = process.communicate()
     clips = done + done // 3
-    assert f"| {clips}/4000" in told.replace("\r", "\n")
+    assert f"| {clips}/40000" in told
+    assert "| 0/40000" not in told
 
 
 def test_a_killed_worker_is_one_line_with_a_cure_and_what_is_done_is_kept(tmp_path: Path) -> None:

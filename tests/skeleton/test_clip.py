@@ -24,3 +24,11 @@ def test_zeros_of_either_sign_are_one_content_and_one_file() -> None:
     assert negative.tobytes() != joints.tobytes()
     assert _clip(negative).joints.tobytes() == _clip(joints).joints.tobytes() == joints.tobytes()
     assert _clip(negative).content_sha256 == _clip(joints).content_sha256
+
+
+def test_a_clip_without_negative_zeros_keeps_the_array_it_is_given() -> None:
+    joints = _joints()
+    assert _clip(joints).joints is joints
+    joints[2, 1, 24, 2] = -0.0
+    assert _clip(joints).joints is not joints
+    assert joints.tobytes() != _joints().tobytes()  # that of the caller is left alone

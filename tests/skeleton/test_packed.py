@@ -109,6 +109,17 @@ def test_recording_of_several_clips_is_added_at_once(tmp_path: Path) -> None:
             writer.add(_clip("e"), _clip("e"))
 
 
+def test_clips_of_recordings_added_together_must_fit_each_other(tmp_path: Path) -> None:
+    other = _clip("b")
+    other.traits.update(group="healthy")
+    with PackedWriter(tmp_path / "tiny", KINECT25, 2) as writer:
+        with pytest.raises(PackedError, match="two clips are named a"):
+            writer.extend([[_clip("a")], [_clip("a")]])
+        with pytest.raises(PackedError, match="b: its traits group are not those of the others"):
+            writer.extend([[_clip("a")], [other]])
+        assert (writer.num_recordings, writer.num_clips, writer.num_frames) == (0, 0, 0)
+
+
 def test_content_hash_tells_content_and_not_names() -> None:
     clip = _clip("a")
     assert _clip("b").content_sha256 == clip.content_sha256

@@ -54,6 +54,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return _bytes(folder)
 
 
+@pytest.mark.parametrize("num", [2, 4, 9])
+def test_recordings_added_together_are_the_same_bytes(tmp_path: Path, whole: list[bytes], num: int) -> None:
+    _go_on(tmp_path / "tiny", until=1)
+    with PackedWriter(tmp_path / "tiny", KINECT25, 2, key="key") as writer:
+        for start in range(1, 9, num):
+            writer.extend(RECORDINGS[start : start + num])
+            assert writer.num_recordings == min(9, start + num)
+    assert _go_on(tmp_path / "tiny") == 9
+    assert _bytes(tmp_path / "tiny") == whole
+
+
 @pytest.mark.parametrize("until", [0, 1, 2, 3, 8])
 def test_it_goes_on_after_what_is_there(tmp_path: Path, whole: list[bytes], until: int) -> None:
     assert _go_on(tmp_path / "tiny", until=until) == 0

@@ -80,7 +80,11 @@ def prepare(
 
 
 def check_damage(name: str, damaged: Sequence[Dropped], *, num_read: int, most: float) -> None:
-    """Raise DatasetError if more than the share `most` of the clips read is damaged."""
+    """Raise DatasetError if more than the share `most` of the clips read is damaged, or if all are."""
+    if damaged and len(damaged) == num_read:
+        raise DatasetError(
+            f"{name}: all {num_read} clips are damaged: {_reasons(damaged)}. Get the files again"
+        )
     if num_read and len(damaged) > most * num_read:
         raise DatasetError(
             f"{name}: {len(damaged)} of {num_read} clips are damaged, at most the share {most:g} may be: "
@@ -115,17 +119,25 @@ def _read(reading: Reading, writer: PackedWriter, *, name: str, processes: int |
         return
     done = writer.num_clips + len(writer.dropped)
     bar = f"preprocess {name}"
-    with closing(_read_all(reading, writer.num_recordings, processes=processes, name=bar)) as recordings:
-        for items in group_progress(recordings, name=bar, unit="clip", total=reading.num_clips, done=done):
-            writer.add(*_named_once(items, writer.names))
+    with closing(_read_all(reading, writer.num_recordings, processes=processes, name=bar)) as runs:
+        told = group_progress(
+            runs,
+            name=bar,
+            unit="clip",
+            total=reading.num_clips,
+            done=done,
+            size=lambda run: sum(map(len, run)),
+        )
+        for run in told:
+            writer.extend(_named_once(run, writer.names))
     found, announced = writer.num_recordings, reading.num_recordings
     assert found == announced, f"{found} recordings came, {announced} were announced"
 
 
 def _read_all(
     reading: Reading, start: int, *, processes: int | None, name: str
-) -> Generator[Items, None, None]:
-    """What the recordings hold from this one on, in order; close it to stop early.
+) -> Generator[list[Items], None, None]:
+    """What the recordings hold from this one on, a few recordings at a time; close it to stop early.
 
     Where `processes` is None, the first ones are read in this process and tell whether others are worth it.
     """
@@ -134,17 +146,17 @@ def _read_all(
     # A recording of many clips is a run of its own: what is under way must fit into memory.
     num = max(1, _RUN_CLIPS * reading.num_recordings // max(1, reading.num_clips))
     if processes is None:
-        yield from read([*islice(recordings, 1)])  # untimed: some is loaded or compiled only once
+        yield read([*islice(recordings, 1)])  # untimed: some is loaded or compiled only once
         started, seconds, num_read = time.monotonic(), 0.0, 0
         while seconds < _ALONE_SECONDS and (recording := [*islice(recordings, 1)]):
-            yield from read(recording)
+            yield read(recording)
             seconds, num_read = time.monotonic() - started, num_read + 1
         each = seconds / max(1, num_read)
         processes = cores_for(each * (reading.num_recordings - start - 1 - num_read))
         num = max(1, min(num, int(_RUN_SECONDS / max(each, 1e-6))))
     runs = _runs(recordings, num)
     with closing(ordered_map(read, runs, processes=processes, name=name, cure=_CURE)) as results:
-        yield from chain.from_iterable(results)
+        yield from results
 
 
 def _runs(recordings: Iterator[Any], num: int) -> Iterator[list[Any]]:
@@ -161,17 +173,20 @@ def _read_run(read: Callable[[Any], Sequence[Clip | Dropped]], run: Sequence[Any
     return found
 
 
-def _named_once(items: Items, names: Set[str]) -> Items:
-    """The items, with clips dropped whose name another one has."""
-    kept: Items = []
+def _named_once(run: Sequence[Items], names: Set[str]) -> list[Items]:
+    """The items of each recording, with clips dropped whose name another one has."""
     here: set[str] = set()
-    for item in items:
-        if isinstance(item, Clip):
-            if item.name in names or item.name in here:
-                item = Dropped(item.name, "two recordings have this name, the first is kept")
-            here.add(item.name)
-        kept.append(item)
-    return kept
+    return [[_if_first(item, names, here) for item in items] for items in run]
+
+
+def _if_first(item: Clip | Dropped, names: Set[str], here: set[str]) -> Clip | Dropped:
+    """The item, dropped if it is a clip whose name is taken; its name is put to those `here`."""
+    if isinstance(item, Dropped):
+        return item
+    if item.name in names or item.name in here:
+        return Dropped(item.name, "two recordings have this name, the first is kept")
+    here.add(item.name)
+    return item
 
 
 def _warn(info: DatasetInfo, damaged: Sequence[Dropped], unnamed: Sequence[str]) -> None:

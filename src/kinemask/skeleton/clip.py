@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float32
 
+_MINUS_ZERO = np.iinfo(np.int32).min  # the bits of -0.0, below those of all other numbers
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -25,7 +27,22 @@ class Clip:
 
     def __post_init__(self) -> None:
         # -0.0 becomes 0.0: clips of equal numbers are equal bytes, and have one hash.
-        object.__setattr__(self, "joints", self.joints + np.float32(0))
+        if self.joints.size and self.joints.view(np.int32).min() == _MINUS_ZERO:
+            object.__setattr__(self, "joints", self.joints + np.float32(0))
+
+    def why_unfit(self, persons: int, num_joints: int) -> str | None:
+        """What is wrong with the arrays, for a data set of so many persons and joints; None if nothing is."""
+        expected = (len(self.joints), persons, num_joints, 3)
+        if self.joints.shape != expected or self.present.shape != expected[:2]:
+            found = f"{self.joints.shape} and {self.present.shape}"
+            return f"joints and present are {found}, expected (T, M, V, C) = {expected}"
+        if len(self.joints) == 0:
+            return "a clip needs at least one frame"
+        if not np.isfinite(self.joints).all():
+            return "coordinates must be finite"
+        if not self.present.all() and self.joints[~self.present].any():
+            return "joints of absent persons must be zero"
+        return None
 
     @cached_property
     def content_sha256(self) -> str:
@@ -38,5 +55,6 @@ def content_sha256(joints: Float32[np.ndarray, "T M V C"], present: Bool[np.ndar
     digest = hashlib.sha256(repr(joints.shape).encode())
     digest.update(np.ascontiguousarray(present).data)
     # Joints of absent persons are zero, which `present` has said.
-    digest.update(np.ascontiguousarray(joints[present], dtype="<f4").data)
+    held = joints if present.all() else joints[present]
+    digest.update(np.ascontiguousarray(held, dtype="<f4").data)
     return digest.hexdigest()

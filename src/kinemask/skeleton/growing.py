@@ -24,7 +24,7 @@ class GrowingArray:
     def append(self, rows: np.ndarray) -> None:
         """Put rows behind the others."""
         assert rows.shape[1:] == self._row_shape
-        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data.cast("B"))
+        self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
         self.num_rows += len(rows)
 
     def read(self, row: int, num_rows: int) -> np.ndarray | None:

@@ -6,7 +6,7 @@
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.growing import GrowingFrames
-from kinemask.skeleton.journal import Entry, Journal, Row, row_of
+from kinemask.skeleton.journal import Entry, Journal, row_of
 from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.leaks import find_leaks
 from kinemask.storage import StorageError, partial_folder, place_folder, start_folder, writing
@@ -95,6 +95,7 @@ class PackedWriter:
         self._folder, self._layout, self._persons, self._keep = folder, layout, persons, key is not None
         self._columns: dict[str, list[str | int]] = {}
         self._names: set[str] = set()
+        self._traits: set[str] | None = None  # those of every clip; None before the first
         self._dropped: list[Dropped] = []
         self._cleaned: Counter[str] = Counter()
         self.num_recordings = 0
@@ -151,21 +152,33 @@ class PackedWriter:
 
     def add(self, *items: Clip | Dropped) -> None:
         """Append one recording: its clips, and what of it was dropped."""
-        clips = [item for item in items if isinstance(item, Clip)]
-        cleaned: Counter[str] = Counter()
-        rows: list[Row] = []
+        self.extend([items])
+
+    def extend(self, recordings: Iterable[Sequence[Clip | Dropped]]) -> None:
+        """Append recordings, all with one write: one by one is slower."""
+        clips: list[Clip] = []
+        entries: list[Entry] = []
+        beside: set[str] = set()
         offset = self._frames.num_frames
-        for clip in clips:
-            self._check(clip, [str(row["name"]) for row in rows])
-            rows.append(row_of(clip, offset))
-            offset += len(clip.joints)
-            cleaned.update(clip.cleaned)
-        dropped = [(item.name, item.reason, item.damaged) for item in items if isinstance(item, Dropped)]
-        entry = Entry(rows, dropped, dict(cleaned))
+        for items in recordings:
+            entry = Entry([], [], {})
+            for item in items:
+                if isinstance(item, Dropped):
+                    entry.dropped.append((item.name, item.reason, item.damaged))
+                    continue
+                self._check(item, beside)
+                beside.add(item.name)
+                clips.append(item)
+                entry.rows.append(row_of(item, offset))
+                offset += len(item.joints)
+                for kind, num in item.cleaned.items():
+                    entry.cleaned[kind] = entry.cleaned.get(kind, 0) + num
+            entries.append(entry)
         with writing(self._folder):
             self._frames.append(clips)
-            self._journal.append(entry)  # only now: whoever goes on believes it
-        self._take(entry)
+            self._journal.append(entries)  # only now: whoever goes on believes it
+        for entry in entries:
+            self._take(entry)
 
     def table(self, protocols: Mapping[str, Rule]) -> pd.DataFrame:
         """One row a clip added so far, with one column a protocol."""
@@ -256,22 +269,15 @@ class PackedWriter:
         self.num_recordings += 1
 
     def _check(self, clip: Clip, beside: Collection[str]) -> None:
-        expected = (len(clip.joints), self._persons, self._layout.num_joints, 3)
-        if clip.joints.shape != expected or clip.present.shape != expected[:2]:
-            found = f"{clip.joints.shape} and {clip.present.shape}"
-            raise PackedError(
-                f"{clip.name}: joints and present are {found}, expected (T, M, V, C) = {expected}"
-            )
-        if len(clip.joints) == 0:
-            raise PackedError(f"{clip.name}: a clip needs at least one frame")
+        unfit = clip.why_unfit(self._persons, self._layout.num_joints)
+        if unfit is not None:
+            raise PackedError(f"{clip.name}: {unfit}")
         if clip.name in self._names or clip.name in beside:
             raise PackedError(f"two clips are named {clip.name}: names must be unique in a dataset")
-        if self._columns and not clip.traits.keys() == self._columns.keys() - set(COLUMNS):
+        if self._traits is None:
+            self._traits = set(self._columns or clip.traits) - set(COLUMNS)
+        if clip.traits.keys() != self._traits:
             raise PackedError(f"{clip.name}: its traits {', '.join(clip.traits)} are not those of the others")
-        if not np.isfinite(clip.joints).all():
-            raise PackedError(f"{clip.name}: coordinates must be finite")
-        if clip.joints[~clip.present].any():
-            raise PackedError(f"{clip.name}: joints of absent persons must be zero")
 
 
 def open_packed(folder: Path) -> PackedClips:

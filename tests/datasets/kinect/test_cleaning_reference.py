@@ -38,9 +38,9 @@ class Seen:
 
 
 def _joints(kind: str, frame: int, rng: np.random.Generator) -> np.ndarray:
-    """A standing person is tall; furniture is wide and still, and lies on a grid so that sums are exact."""
+    """A standing person is tall; furniture is wide and still, on a grid: sums and means are exact."""
     if kind == "furniture":
-        return np.array([[-0.5, 0, 3], [0.5, 0.125, 3], [0, 0.25, 3.5]], np.float32)
+        return np.array([[-0.5, 0, 3], [0.5, 0.125, 3.25], [0, 0.25, 3.5]], np.float32)
     wide = kind == "stooping" and frame % 3 > 0
     size = [1.5, 0.3, 0.3] if wide else [0.2, 1.5, 0.3]
     return (np.linspace(-1, 1, JOINTS)[:, None] * size + rng.normal(0, 0.1, (JOINTS, 3)) + [0, 0, 3]).astype(

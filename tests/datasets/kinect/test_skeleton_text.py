@@ -1,10 +1,17 @@
 """The compiled parsers against the explaining ones: the same numbers to the last bit, or they stand back."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 
+from kinemask.datasets.kinect import compiled_text
 from kinemask.datasets.kinect.compiled_text import scan_rows
 from kinemask.datasets.kinect.raw_skeleton import Recording, explain_skeleton, read_skeleton
 from kinemask.datasets.kinect.skeleton_text import read_fast, read_rows
@@ -84,12 +91,27 @@ def _explained(data: bytes) -> object:
         return "damaged"
 
 
+LONG = "-1.0000000000000002e-06 " * 3  # ends beyond what is looked at together
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=_texts(plain=True))
+@example(data=f"1\n1\n{HEAD}\n2\n1 2 3 {REST}\n{LONG}{REST}\n".encode())
 def test_plain_files_are_read_fast_and_as_by_the_explaining_parser(data: bytes) -> None:
     fast = read_fast(data, JOINTS)
     assert fast is not None
     assert _facts(fast) == _explained(data)
+
+
+@pytest.mark.parametrize("num_values", [11, 12, 13])
+def test_joint_lines_of_any_length_are_read_fast_if_they_have_twelve_values(num_values: int) -> None:
+    for length in range(1, 200):  # across whatever is looked at together
+        wide = f"{1:0{length}d}"
+        line = " ".join(["-0.1234567", "1.234567", "3.05", wide, *"1" * (num_values - 4)])
+        data = f"1\n1\n{HEAD}\n2\n{line}\n{line}\n".encode()
+        fast = read_fast(data, JOINTS)
+        assert (fast is not None) == (num_values == 12)
+        assert fast is None or _facts(fast) == _explained(data)
 
 
 @settings(max_examples=400, deadline=None)
@@ -206,3 +228,33 @@ def test_rows_are_what_splitting_the_lines_gives(rows: list[list[str]]) -> None:
             read_rows(data, 2)
     else:
         assert read_rows(data, 2).tobytes() == expected.tobytes()
+
+
+PROGRAM = """
+import numpy as np
+from kinemask.datasets.kinect.compiled_text import scan_rows
+table = np.empty((1, 1), np.float32)
+scan_rows(np.frombuffer(b"-1.5 0 0 0\\n", np.uint8), table)
+print(table[0, 0], *scan_rows.stats.cache_misses)
+"""
+
+
+def _read_by_copies(root: Path) -> list[str]:
+    environment = os.environ | {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "cache")}
+    words = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(words, cwd=root, env=environment, capture_output=True, check=True, text=True)
+    return done.stdout.split()
+
+
+def test_what_was_compiled_is_kept_until_any_file_of_the_scanners_changes(tmp_path: Path) -> None:
+    folder = tmp_path / "kinemask/datasets/kinect"
+    folder.mkdir(parents=True)
+    for package in (folder, *folder.parents[:2]):
+        (package / "__init__.py").touch()
+    for path in Path(compiled_text.__file__).parent.glob("compiled_*.py"):
+        shutil.copy(path, folder)
+    assert _read_by_copies(tmp_path)[0] == "-1.5"
+    assert _read_by_copies(tmp_path) == ["-1.5"]
+    numbers = folder / "compiled_numbers.py"  # another file than that of what is called
+    numbers.write_text(numbers.read_text().replace("sign = 1.0 - 2.0 *", "sign = 1.0 - 0.0 *"))
+    assert _read_by_copies(tmp_path)[0] == "1.5"

@@ -8,7 +8,6 @@ equally much up to rounding only. Of several bodies that are all short, the one 
 lineage has nobody left then, and fails.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -79,7 +78,7 @@ def clean(recording: Recording, config: Cleaning, *, persons: int) -> Cleaned:
     """
     if not recording.bodies:
         raise DamagedError("no body in any frame")
-    removed: Counter[str] = Counter()
+    removed: dict[str, int] = {}
     seen = drop_empty_frames(recording) if config.empty_frames == "drop" else recording
     if config.gaps == "close":
         seen = close_gaps(seen)
@@ -89,7 +88,7 @@ def clean(recording: Recording, config: Cleaning, *, persons: int) -> Cleaned:
     fill = merge_persons if config.persons == "merge" else fill_persons
     filled = fill(list(bodies.values()), seen.num_frames, persons)
     joints, present = filled.joints, filled.present
-    removed.update(merged_bodies=filled.num_merged, surplus_bodies=filled.num_ignored)
+    removed["merged_bodies"], removed["surplus_bodies"] = filled.num_merged, filled.num_ignored
     if config.empty_frames == "drop" and len(recording.bodies) > 1:
         anyone = present.any(axis=1)
         if not anyone.all():
@@ -100,7 +99,7 @@ def clean(recording: Recording, config: Cleaning, *, persons: int) -> Cleaned:
     return Cleaned(joints, present, {kind: num for kind, num in removed.items() if num})
 
 
-def _denoise(bodies: Mapping[str, Track], config: Cleaning, removed: Counter[str]) -> dict[str, Track]:
+def _denoise(bodies: Mapping[str, Track], config: Cleaning, removed: dict[str, int]) -> dict[str, Track]:
     """The bodies of several that stay, the one that moves most first; what went is counted in `removed`."""
     kept = drop_short_bodies(bodies, config.min_body_frames)
     removed["short_bodies"] = len(bodies) - len(kept)

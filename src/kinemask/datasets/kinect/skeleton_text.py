@@ -13,22 +13,23 @@ from kinemask.datasets.kinect.raw_skeleton import Recording, Track, to_numbers
 from kinemask.datasets.reader import FARTHEST_METRES, DamagedError
 
 _SHORTEST_JOINT = 24  # bytes of a line of 12 values
+_AT_ONCE = 64  # bytes that are looked at together
 
 
 def read_fast(data: bytes, num_joints: int) -> Recording | None:
     """The recording of a `.skeleton` text; None where something is unusual, damage or not."""
-    if not data.endswith(b"\n"):
-        data += b"\n"  # every line ends, and what scans it stops in time
+    if not data.endswith(b"\n") or len(data) < _AT_ONCE:
+        data += b"\n" * _AT_ONCE  # every line ends, and what scans it stops in time
     most = len(data) // (_SHORTEST_JOINT * num_joints) + 1
     joints = np.empty((most, num_joints, 3), np.float32)
     frames, owners, ids, last = np.empty((4, most), np.int64)
     text = np.frombuffer(data, np.uint8)
-    num_frames, num_bodies, num_ids, end = scan_bodies(text, joints, frames, owners, ids, last)
-    if num_frames <= 0 or data[end:].strip():
+    num_frames, num_bodies, num_ids, end = scan_bodies(
+        text, joints, frames, owners, ids, last, FARTHEST_METRES
+    )
+    if num_frames <= 0 or (end < len(data) and data[end:].strip()):
         return None
     joints, frames, owners = joints[:num_bodies], frames[:num_bodies], owners[:num_bodies]
-    if not np.abs(joints).max(initial=0) <= FARTHEST_METRES:
-        return None
     if num_ids == 1:
         return Recording(num_frames, {str(ids[0]): Track(frames, joints)})
     tracks = {}
