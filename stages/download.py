@@ -1,9 +1,11 @@
 """Bring the archives of a dataset to data/raw: `python stages/download.py <dataset>`."""
 
+import sys
 from pathlib import Path
 
 from kinemask.datasets import DATASETS, DatasetConfig
-from kinemask.datasets.archives.fetch import DownloadConfig, mirrors_in_order, read_source
+from kinemask.datasets.archives.fetch import read_source
+from kinemask.datasets.archives.mirrors import DownloadConfig, mirrors_in_order, misnamed
 from kinemask.record import Clock, make_record
 from kinemask.section import Section, load_params
 from kinemask.stage import run_stage
@@ -24,6 +26,7 @@ def main(name: str) -> None:
     clock.begin_work()
     folder = Path("data/raw", name)
     mirrors = mirrors_in_order(params.download.mirrors)
+    sys.stderr.writelines(f"{line}\n" for line in misnamed(mirrors))
     DATASETS[params.dataset.name].fetch(params.dataset, name, folder, mirrors)
     source = read_source(folder)
     make_record(

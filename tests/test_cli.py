@@ -59,7 +59,7 @@ def test_check_of_data_says_what_was_found_and_its_status_whether_it_is_whole(ru
     def check(verdict):
         return lambda section, name, mirrors: asked.append((name, mirrors)) or verdict
 
-    monkeypatch.setenv("KINEMASK_MIRROR", "/first")
+    monkeypatch.setenv("KINEMASK_MIRROR", "/")
     whole = replace(DATASETS["irds"], check=check(Verdict("whole", ("one fact", "another"))))
     partial = replace(
         DATASETS["wmft"], check=check(Verdict("partial", ("a fact",), ("wrong\n  1. do this",)))
@@ -70,7 +70,7 @@ def test_check_of_data_says_what_was_found_and_its_status_whether_it_is_whole(ru
     assert (found.exit_code, found.output) == (0, "irds: whole\n  one fact\n  another\n")
     found = runner.invoke(app, ["data", "check", "wmft", "--root", str(tmp_path)])
     assert (found.exit_code, found.output) == (1, "wmft: partial\n  a fact\n  ! wrong\n    1. do this\n")
-    assert asked == [("irds", ("/first", "mirror")), ("wmft", ("/first", str(tmp_path / "mirror")))]
+    assert asked == [("irds", ("/", "mirror")), ("wmft", ("/", str(tmp_path / "mirror")))]
 
 
 def test_check_of_data_that_would_be_downloaded_says_from_where_and_is_good(runner, tmp_path, monkeypatch):
@@ -80,8 +80,8 @@ def test_check_of_data_that_would_be_downloaded_says_from_where_and_is_good(runn
     found = runner.invoke(app, ["data", "check", "wmft"])
     assert found.exit_code == 0
     assert found.output.startswith(
-        "wmft: downloadable\n  no folder of the mirrors has it: `dvc repro` downloads it from "
-        "https://example.org/mirror, or from https://github.com/alexandrebarachant/WMFT_JBHI/"
+        "wmft: downloadable\n  no folder of the mirrors has it, looked in mirror (no such folder): `dvc "
+        "repro` downloads it from https://example.org/mirror, or from https://github.com/alexandrebarachant/WMFT_JBHI/"
     )
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror/wmft.zip").write_bytes(b"another")
@@ -91,6 +91,23 @@ def test_check_of_data_that_would_be_downloaded_says_from_where_and_is_good(runn
     assert found.exit_code == 0
     assert "mirror/wmft.zip is another archive than the known" in found.output
     assert found.output.endswith("  so far: downloaded, not packed\n")
+
+
+def test_check_of_data_names_a_mirror_that_is_a_file_or_nowhere(runner, tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "mirror").touch()
+    monkeypatch.setenv("KINEMASK_MIRROR", "/typo")
+    found = runner.invoke(app, ["data", "check", "wmft", "--root", str(tmp_path)])
+    assert found.exit_code == 0  # it would be downloaded
+    assert found.output.splitlines()[-2:] == [
+        "  ! KINEMASK_MIRROR names /typo (no such folder): name the folder that holds the archives",
+        f"  ! download.mirrors of params.yaml names {tmp_path}/mirror (a file, no folder): name the folder "
+        f"that holds the archives, which is {tmp_path} for this file",
+    ]
+    monkeypatch.setenv("KINEMASK_MIRROR", "~nobody_here/x")
+    found = runner.invoke(app, ["data", "check", "wmft", "--root", str(tmp_path)])
+    assert (found.exit_code, len(found.output.splitlines())) == (1, 1)
+    assert found.output.startswith("~nobody_here/x: this machine knows no home of ~nobody_here: ")
 
 
 def test_check_of_gated_data_tells_of_a_remote(runner, tmp_path, monkeypatch):

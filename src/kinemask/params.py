@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from kinemask.datasets import DATASETS, DatasetConfig
-from kinemask.datasets.archives.fetch import DownloadConfig
+from kinemask.datasets.archives.mirrors import DownloadConfig
 from kinemask.datasets.reader import DatasetError
 from kinemask.evaluation.features import EmbedConfig
 from kinemask.evaluation.knn import KnnConfig

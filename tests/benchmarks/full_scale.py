@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from kinemask.datasets import DATASETS  # noqa: E402
-from kinemask.datasets.archives.fetch import mirrors_in_order  # noqa: E402
+from kinemask.datasets.archives.mirrors import mirrors_in_order  # noqa: E402
 from kinemask.datasets.prepare import prepare  # noqa: E402
 from kinemask.params import check  # noqa: E402
 from tests.datasets.ntu.ntu_archive import all_names, write_archive  # noqa: E402

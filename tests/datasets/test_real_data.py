@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kinemask.datasets import DATASETS
-from kinemask.datasets.archives.fetch import MIRROR_VARIABLE
+from kinemask.datasets.archives.mirrors import MIRROR_VARIABLE
 from kinemask.datasets.prepare import prepare
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import open_packed

@@ -16,7 +16,7 @@ from kinemask.skeleton.benchmark import (
 )
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
-from kinemask.skeleton.packed import PackedClips, PackedError, PackedWriter, open_packed
+from kinemask.skeleton.packed import Dropped, PackedClips, PackedError, PackedWriter, open_packed
 
 
 def _by_subject(clips: pd.DataFrame) -> pd.Series:
@@ -59,7 +59,7 @@ def test_split_has_the_clips_the_rule_says(tmp_path: Path, packed: PackedClips) 
         "row": [1], "name": ["clip1"], "label": [1], "subject": [2], "leaked": [False],
     }  # fmt: skip
     assert (info.num_train, info.num_test, info.num_leaked) == (2, 1, 0)
-    assert (tmp_path / "b/leaks.csv").read_text() == "group,part,name,label\n"
+    assert (tmp_path / "b/leaks.csv").read_text() == "group,part,name,label,class_name\n"
     assert info.data_sha256 == packed.info.data_sha256
     assert read_benchmark(tmp_path / "b") == info
 
@@ -84,7 +84,7 @@ def test_clips_on_both_sides_are_marked_in_both_parts_and_listed(tmp_path: Path,
     assert test["leaked"].tolist() == [True]
     assert info.num_leaked == 1
     assert (tmp_path / "b/leaks.csv").read_text() == (
-        "group,part,name,label\n1,train,clip3,1\n1,test,clip1,1\n"
+        "group,part,name,label,class_name\n1,train,clip3,1,stand\n1,test,clip1,1,stand\n"
     )
 
 
@@ -120,9 +120,37 @@ def test_unknown_protocol_lists_those_that_exist(tmp_path: Path, packed: PackedC
     assert not (tmp_path / "b").exists()
 
 
-def test_benchmark_without_test_clips_is_refused(tmp_path: Path, packed: PackedClips) -> None:
-    with pytest.raises(PackedError, match="4 clips to train on and 0 to test on"):
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "nothing was left out, so edit benchmarks.tiny-all.protocol, or that protocol, in params.yaml"),
+        ({"complete": False}, "this is a slice, take a larger one in datasets.tiny of params.yaml"),
+        (
+            {
+                "complete": False,
+                "dropped": (*(Dropped(f"bad{n}", "is cut") for n in range(4)), Dropped("out", "rule", False)),
+                "missing": ("gone",),
+            },
+            "4 are damaged: bad0 (is cut); bad1 (is cut); bad2 (is cut); .... 1 were left out by rule: out "
+            "(rule). 1 are missing: gone. See data/packed/tiny/dataset.json, and get again what is damaged "
+            "or missing; if this is a slice, take a larger one in datasets.tiny of params.yaml",
+        ),
+        (
+            {"dropped": (Dropped("out", "rule", damaged=False),)},
+            "1 were left out by rule: out (rule). See data/packed/tiny/dataset.json; if this is a slice, "
+            "take a larger one in datasets.tiny of params.yaml",
+        ),
+    ],
+)
+def test_benchmark_with_an_empty_side_is_refused_and_says_what_was_lost(
+    tmp_path: Path, packed: PackedClips, changes: dict[str, object], why: str
+) -> None:
+    packed = replace(packed, info=packed.info.model_copy(update=changes))
+    with pytest.raises(PackedError) as raised:
         write_benchmark(tmp_path / "b", name="tiny-all", config=_config("all"), packed=packed)
+    assert str(raised.value) == (
+        f"benchmark tiny-all: all of tiny has 4 clips to train on and 0 to test on, both are needed: {why}"
+    )
 
 
 def test_missing_benchmark_says_what_to_run(tmp_path: Path) -> None:

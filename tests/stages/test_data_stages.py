@@ -81,9 +81,11 @@ def test_recordings_become_packed_clips_and_a_split(root: Path) -> None:
     assert records["split"].metrics["all"] == {"train": 1, "test": 2, "leaked_test": 2, "classes": 9}
     leaks = (benchmark / "leaks.csv").read_text().splitlines()
     assert leaks == [
-        "group,part,name,label",
-        "1,train,101_18_0_1_1_stand,0", "1,test,102_18_0_1_1_stand,0", "1,test,102_18_2_1_1_stand,2",
-    ]  # fmt: skip
+        "group,part,name,label,class_name",
+        "1,train,101_18_0_1_1_stand,0,elbow flexion left",
+        "1,test,102_18_0_1_1_stand,0,elbow flexion left",
+        "1,test,102_18_2_1_1_stand,2,shoulder flexion left",
+    ]
     assert "irds-xsub: 2 of 2 test clips stand in the training part as well" in done.stderr
 
 
@@ -106,6 +108,15 @@ def test_split_before_preprocess_says_what_to_run(root: Path) -> None:
 
 def test_unknown_dataset_lists_those_that_exist(root: Path) -> None:
     assert "has no datasets.irdss: datasets holds irds" in _last_line(_run("download", "irdss", root))
+
+
+def test_download_names_a_mirror_that_is_a_file(root: Path) -> None:
+    (root / "mirror").touch()
+    done = _run("download", "irds", root)
+    assert done.stderr.startswith(
+        "download.mirrors of params.yaml names mirror (a file, no folder): name the folder that holds"
+    )
+    assert "mirror (a file, no folder) does not hold it" in _last_line(done)
 
 
 def test_download_without_mirror_and_network_says_where_to_put_the_archive(root: Path) -> None:

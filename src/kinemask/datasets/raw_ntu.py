@@ -10,13 +10,12 @@ from pathlib import Path
 
 from kinemask.datasets.archives.fetch import obtain
 from kinemask.datasets.archives.gated import Companion, check_unchanged, fetch_gated, open_gated
-from kinemask.datasets.archives.zip_members import ZipListing, list_zip
 from kinemask.datasets.archives.zip_reading import reading_of
-from kinemask.datasets.kinect.skeleton_zip import clip_parser, is_skeleton
+from kinemask.datasets.kinect.skeleton_zip import clip_parser
 from kinemask.datasets.ntu.check import verdict
 from kinemask.datasets.ntu.names import CLASS_NAMES
 from kinemask.datasets.ntu.sets import LIST_FILE, SETS, NtuConfig, NtuSet, official_names, read_list
-from kinemask.datasets.ntu.survey import Survey, survey
+from kinemask.datasets.ntu.survey import Survey, list_recordings, survey
 from kinemask.datasets.reader import DatasetError, DatasetReader, Reading, Verdict
 from kinemask.skeleton.layout import KINECT25
 
@@ -31,20 +30,9 @@ def fetch(config: NtuConfig, name: str, folder: Path, mirrors: Sequence[str]) ->
         name,
         folder,
         mirrors,
-        digests=lambda paths: {"skeletons": _list_some(name, tuple(paths.values())).digest},
+        digests=lambda paths: {"skeletons": list_recordings(name, tuple(paths.values())).digest},
         companion=lambda: _fetch_list(facts, folder, mirrors),
     )
-
-
-def _list_some(name: str, paths: Sequence[Path]) -> ZipListing:
-    """The recordings that the archives hold. Raises DatasetError if none can be read."""
-    listing = list_zip(paths, is_skeleton)
-    if not listing.members:
-        places = ", ".join(map(str, paths))
-        first = listing.refused[0] if listing.refused else None
-        why = f"{first.name}, and all others: {first.reason}" if first else "it holds no .skeleton file"
-        raise DatasetError(f"{name}: no recording can be read from {places} ({why})")
-    return listing
 
 
 def _fetch_list(facts: NtuSet, folder: Path, mirrors: Sequence[str]) -> Companion:
@@ -57,7 +45,7 @@ def _fetch_list(facts: NtuSet, folder: Path, mirrors: Sequence[str]) -> Companio
 def open_raw(config: NtuConfig, name: str, folder: Path) -> Reading:
     """The recordings in order of their names, without those on the official list."""
     facts = SETS[config.name]
-    listing = _list_some(name, tuple(open_gated(facts.gated, name, folder).values()))
+    listing = list_recordings(name, tuple(open_gated(facts.gated, name, folder).values()))
     try:
         listed, digest = read_list((folder / LIST_FILE).read_bytes(), facts.setups)
     except OSError:

@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from kinemask.datasets import DATASETS, DatasetConfig
-from kinemask.datasets.archives.fetch import (
-    SOURCE_FILE,
+from kinemask.datasets.archives.fetch import SOURCE_FILE, lost_links
+from kinemask.datasets.archives.gated import about_remotes
+from kinemask.datasets.archives.mirrors import (
     DownloadConfig,
     is_url,
-    lost_links,
+    local_path,
     mirrors_in_order,
+    misnamed,
 )
-from kinemask.datasets.archives.gated import about_remotes
 from kinemask.datasets.reader import DatasetError, Verdict
 from kinemask.errors import few
 from kinemask.section import Section, load_params, read_yaml
@@ -33,10 +34,11 @@ class _Params(Section):
 def check_dataset(root: Path, name: str) -> Verdict:
     """What the archives of a dataset are like, before anyone waits for them. Raises ParamsError."""
     params = load_params(_Params, _READS, root / "params.yaml", dataset=name)
-    own = [mirror if is_url(mirror) else str(root / mirror) for mirror in params.download.mirrors]
+    own = [mirror if is_url(mirror) else str(root / local_path(mirror)) for mirror in params.download.mirrors]
+    mirrors = mirrors_in_order(own)
     reader = DATASETS[params.dataset.name]
     try:
-        verdict = reader.check(params.dataset, name, mirrors_in_order(own))
+        verdict = reader.check(params.dataset, name, mirrors)
     except DatasetError as error:
         verdict = Verdict("unusable", (), (str(error),))
     remotes = about_remotes(root) if reader.gated else None
@@ -46,7 +48,12 @@ def check_dataset(root: Path, name: str) -> Verdict:
         *([f"so far: {so_far}"] if so_far != _NOT_HERE else []),
         *([f"{name} is {remotes}"] if remotes else []),
     )
-    problems = (*verdict.problems, *few(lost_files(root, [name]), _NAMED), *_overtaken(root, name, verdict))
+    problems = (
+        *misnamed(mirrors),
+        *verdict.problems,
+        *few(lost_files(root, [name]), _NAMED),
+        *_overtaken(root, name, verdict),
+    )
     return replace(verdict, facts=facts, problems=problems)
 
 

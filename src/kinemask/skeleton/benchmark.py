@@ -7,13 +7,16 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from kinemask.errors import first_of
 from kinemask.section import Section
-from kinemask.skeleton.packed import PACKED, PackedClips, PackedError, open_packed
+from kinemask.skeleton.packed import PACKED, DatasetInfo, PackedClips, PackedError, open_packed
 from kinemask.storage import whole_folder, writing
 
 BENCHMARKS = Path("data/benchmarks")
 
 Part = Literal["train", "test"]
+
+_NAMED = 3
 
 
 class BenchmarkConfig(Section):
@@ -64,8 +67,8 @@ def write_benchmark(
     train, test = table[part == "train"], table[part == "test"]
     if train.empty or test.empty:
         raise PackedError(
-            f"benchmark {name}: {len(train)} clips to train on and {len(test)} to test on, both are needed: "
-            f"take a larger slice in datasets.{config.dataset} of params.yaml"
+            f"benchmark {name}: {config.protocol} of {config.dataset} has {len(train)} clips to train on and "
+            f"{len(test)} to test on, both are needed: {_why_empty(name, config, packed.info)}"
         )
     info = BenchmarkInfo(
         name=name,
@@ -80,7 +83,8 @@ def write_benchmark(
     with whole_folder(folder) as partial, writing(folder):
         train.to_parquet(partial / "train.parquet", index=False)
         test.to_parquet(partial / "test.parquet", index=False)
-        _leaks(train, test, group_of).to_csv(partial / "leaks.csv", index=False, lineterminator="\n")
+        leaks = _leaks(train, test, group_of, packed.info.class_names)
+        leaks.to_csv(partial / "leaks.csv", index=False, lineterminator="\n")
         (partial / "benchmark.json").write_text(info.model_dump_json(indent=1) + "\n")
     return info
 
@@ -113,14 +117,35 @@ def read_split(folder: Path, part: Part, *, with_labels: bool) -> pd.DataFrame:
         raise PackedError(f"{folder}/{part}.parquet is missing or damaged: run split again") from error
 
 
+def _why_empty(name: str, config: BenchmarkConfig, info: DatasetInfo) -> str:
+    """Why a protocol may have no clip to train or to test on, and what to do."""
+    damaged = [f"{one.name} ({one.reason})" for one in info.dropped if one.damaged]
+    by_rule = [f"{one.name} ({one.reason})" for one in info.dropped if not one.damaged]
+    lost = {"are damaged": damaged, "were left out by rule": by_rule, "are missing": info.missing}
+    told = [f"{len(names)} {what}: {first_of(names, _NAMED, '; ')}" for what, names in lost.items() if names]
+    larger = f"take a larger one in datasets.{config.dataset} of params.yaml"
+    if told:
+        again = ", and get again what is damaged or missing" if damaged or info.missing else ""
+        told.append(f"See {PACKED / config.dataset / 'dataset.json'}{again}; if this is a slice, {larger}")
+        return ". ".join(told)
+    if not info.complete:
+        return f"this is a slice, {larger}"
+    return f"nothing was left out, so edit benchmarks.{name}.protocol, or that protocol, in params.yaml"
+
+
 def _content_groups(groups: Sequence[Sequence[str]]) -> dict[str, int]:
     """Name of a clip -> number of its content, from 1 on."""
     return {name: number for number, names in enumerate(groups, 1) for name in names}
 
 
-def _leaks(train: pd.DataFrame, test: pd.DataFrame, group_of: Mapping[str, int]) -> pd.DataFrame:
+def _leaks(
+    train: pd.DataFrame, test: pd.DataFrame, group_of: Mapping[str, int], class_names: Sequence[str]
+) -> pd.DataFrame:
     """The leaked clips of both parts, those of one content together; without any, a header alone."""
     both = pd.concat([train.assign(part="train"), test.assign(part="test")])
     leaked = both[both["leaked"]]
-    leaked = leaked.assign(group=leaked["name"].map(group_of).astype("int64"))
-    return leaked[["group", "part", "name", "label"]].sort_values("group", kind="stable")
+    leaked = leaked.assign(
+        group=leaked["name"].map(group_of).astype("int64"),
+        class_name=[class_names[label] for label in leaked["label"]],
+    )
+    return leaked[["group", "part", "name", "label", "class_name"]].sort_values("group", kind="stable")

@@ -16,12 +16,12 @@ from kinemask.datasets.archives.fetch import (
     SourceFile,
     fetch_archive,
     file_sha256,
-    mirrors_in_order,
     read_source,
 )
 from kinemask.datasets.archives.zip_members import content_digest, list_zip
 from kinemask.datasets.reader import DatasetError
 from kinemask.storage import StorageError
+from tests.datasets.archives.zip_archive import encrypted_zip
 from tests.datasets.conftest import Server, write_zip
 
 FILES = {"data/a.txt": b"one" * 20_000, "data/b.txt": b"two"}
@@ -93,7 +93,7 @@ def test_known_zip_is_accepted_whatever_its_content_hashes_to(
     with caplog.at_level(logging.WARNING):
         fetch_archive(replace(archive, content_sha256="0"), folder, [str(tmp_path / "mirror")])
     assert read_source(folder).content_sha256 == archive.content_sha256
-    assert "hashes to" in caplog.text
+    assert f"the digest of its content is {archive.content_sha256}, expected 0" in caplog.text
 
 
 def test_wrong_archive_is_refused_by_name_and_the_next_source_is_tried(
@@ -115,12 +115,14 @@ def test_nothing_right_anywhere_is_one_line_with_every_source_and_the_cure(
     tmp_path: Path, archive: Archive, folder: Path, server: Server
 ) -> None:
     write_zip(tmp_path / "wrong" / "tiny.zip", WRONG)
-    mirrors = [str(tmp_path / "wrong"), str(tmp_path / "nowhere"), server.url]
+    (tmp_path / "file").touch()
+    mirrors = [*(str(tmp_path / name) for name in ("wrong", "nowhere", "file")), server.url]
     with pytest.raises(FetchError) as raised:
         fetch_archive(archive, folder, mirrors)
     message = str(raised.value)
     assert f"{tmp_path}/wrong/tiny.zip is refused: its sha256 is" in message
-    assert f"{tmp_path}/nowhere does not hold it" in message
+    assert f"{tmp_path}/nowhere (no such folder) does not hold it" in message
+    assert f"{tmp_path}/file (a file, no folder) does not hold it" in message
     assert f"{server.url} does not hold it" in message
     assert f"{archive.url} cannot be reached: " in message
     assert "Put tiny.zip or original.zip into a folder" in message
@@ -140,6 +142,26 @@ def test_half_an_archive_and_a_login_page_are_refused(
         fetch_archive(archive, folder, [server.url])
     assert not folder.exists()
     assert _leftovers(folder) == []
+
+
+def test_archive_that_cannot_be_looked_at_is_refused_with_the_reason(
+    tmp_path: Path, archive: Archive, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KINEMASK_ARCHIVE_PASSWORD", raising=False)
+    path = encrypted_zip(tmp_path / "mirror" / "tiny.zip", b"one", b"open")
+    archives = {
+        "it is encrypted: put the password into the variable KINEMASK_ARCHIVE_PASSWORD": path.read_bytes(),
+        "it is an archive of archives ('a.zip'): unpack it": write_zip(path, {"a.zip": b""}).read_bytes(),
+        "it holds no file of tiny": write_zip(path, {"README": b""}).read_bytes(),
+        "it is not a whole zip archive (File is not a zip file)": b"<html>",
+    }
+    for reason, data in archives.items():
+        path.write_bytes(data)
+        with pytest.raises(FetchError) as raised:
+            fetch_archive(archive, folder, [str(path.parent)])
+        assert f"{path} is refused: its sha256 is {file_sha256(path)}, expected" in str(raised.value)
+        assert f"; the digest of its content cannot be told: {reason}" in str(raised.value)
+        assert ".partial" not in str(raised.value)
 
 
 def test_archive_with_a_damaged_member_is_refused(tmp_path: Path, archive: Archive, folder: Path) -> None:
@@ -194,13 +216,6 @@ def test_folder_that_cannot_be_written_is_one_line_and_tries_no_other_source(
     (tmp_path / "data").touch()
     with pytest.raises(StorageError, match="cannot write"):
         fetch_archive(archive, tmp_path / "data" / "raw" / "tiny", [str(tmp_path / "mirror")])
-
-
-def test_environment_variable_is_the_first_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KINEMASK_MIRROR", raising=False)
-    assert mirrors_in_order(["a", "b"]) == ("a", "b")
-    monkeypatch.setenv("KINEMASK_MIRROR", "c")
-    assert mirrors_in_order(["a", "b"]) == ("c", "a", "b")
 
 
 def test_source_that_is_missing_or_damaged_says_what_to_run(tmp_path: Path) -> None:

@@ -95,10 +95,12 @@ def test_absent_files_are_answered_by_where_to_ask_where_to_put_them_and_how_to_
     mirror: Path, raw: Path
 ) -> None:
     (mirror / "two.zip").unlink()
+    mirror.with_name("file").touch()
     with pytest.raises(AbsentError) as raised:
-        _fetch(raw, ["elsewhere", "https://example.org/mirror", "mirror"])
+        _fetch(raw, ["elsewhere", "https://example.org/mirror", "mirror", "file"])
     assert str(raised.value).splitlines() == [
-        "tiny (Tiny Set) lacks two.zip; looked in elsewhere (no such folder), mirror.",
+        "tiny (Tiny Set) lacks two.zip; looked in elsewhere (no such folder), mirror, file (a file, no "
+        "folder).",
         "  1. Ask for it, under the licence of the owners: the tiny lab, by the form at https://example.org.",
         "  2. Put it, as given out, into mirror/tiny, or name the folder where it is in KINEMASK_MIRROR or "
         "in download.mirrors of params.yaml.",

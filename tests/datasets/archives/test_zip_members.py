@@ -3,6 +3,8 @@
 import hashlib
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections import Counter
@@ -181,6 +183,40 @@ def test_what_is_no_whole_zip_is_said_in_one_line(tmp_path: Path) -> None:
         list_texts(tmp_path / "c.zip")
     with pytest.raises(DatasetError, match="Is a directory"):
         list_texts(tmp_path)
+
+
+def test_an_archive_cut_at_its_front_is_no_whole_zip_though_its_list_is_there(tmp_path: Path) -> None:
+    whole = write_zip(tmp_path / "a.zip", FILES).read_bytes()
+    path = tmp_path / "b.zip"
+    for num in (1, 10, 60):
+        path.write_bytes(whole[num:])
+        said = (
+            rf"b\.zip is not a whole zip archive \({num} byte\(s\) are missing at its front\): copy it again"
+        )
+        with pytest.raises(DatasetError, match=said):
+            list_texts(path)
+    path.write_bytes(b"unpacks itself" + whole)
+    assert [read_member(member) for member in list_texts(path).members] == [b"one", b"two"]
+
+
+READING = """
+import sys
+from pathlib import Path
+from kinemask.datasets.archives.zip_members import list_zip, read_member
+for path in sys.argv[1:]:
+    for member in list_zip(Path(path), lambda inside: True).members:
+        read_member(member)
+print(len(list(Path("/proc/self/fd").iterdir())))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists what is open")
+def test_few_archives_stay_open_and_none_is_warned_of_at_the_end(tmp_path: Path) -> None:
+    paths = [str(write_zip(tmp_path / f"{number}.zip", FILES)) for number in range(40)]
+    words = [sys.executable, "-W", "always::ResourceWarning", "-c", READING, *paths]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert int(done.stdout) < 20
 
 
 def test_any_damage_to_an_archive_is_an_error_of_ours(tmp_path: Path) -> None:

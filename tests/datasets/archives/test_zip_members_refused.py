@@ -109,11 +109,25 @@ def test_an_encrypted_archive_without_a_password_is_refused_with_advice(
         if word is not None:
             monkeypatch.setenv(PASSWORD_VARIABLE, word)
         for use in (lambda: list_texts(path), lambda: read_member(member)):
-            with pytest.raises(
-                DatasetError,
-                match=rf"a\.zip is encrypted: put the password into the variable {PASSWORD_VARIABLE}",
-            ):
+            said = (
+                rf"a\.zip is encrypted: put the password into the variable {PASSWORD_VARIABLE} and run again$"
+            )
+            with pytest.raises(DatasetError, match=said):
                 use()
+
+
+def test_an_archive_of_archives_is_refused_by_name_and_one_that_also_holds_what_is_wanted_is_not(
+    tmp_path: Path,
+) -> None:
+    good = write_zip(tmp_path / "good.zip", {"a.txt": b"one", "more.zip": b"zip"})
+    assert [member.name for member in list_texts(good).members] == ["a"]
+    path = write_zip(tmp_path / "a.zip", {"README": b"", **{f"in/{n}.ZIP": b"zip" for n in range(4)}})
+    with pytest.raises(DatasetError) as raised:
+        list_texts(good, path)
+    assert str(raised.value) == (
+        f"{path} is an archive of archives ('in/0.ZIP', 'in/1.ZIP', 'in/2.ZIP', ...): unpack it, put what it "
+        f"held into its place, and run again"
+    )
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

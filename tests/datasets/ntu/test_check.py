@@ -11,6 +11,7 @@ from kinemask.datasets.ntu.sets import SETS, NtuConfig
 from kinemask.datasets.raw_ntu import NTU
 from kinemask.datasets.reader import Verdict
 from kinemask.section import read_yaml
+from tests.datasets.conftest import write_zip
 from tests.datasets.ntu.ntu_archive import FIRST, SECOND, all_names, generated_list, write_archive
 from tests.project import ROOT
 
@@ -105,6 +106,24 @@ def test_archive_that_is_none_is_unusable(tmp_path: Path) -> None:
     assert "is not a whole zip archive" in problem
     assert "copy it again from where you got it" in problem
     assert "remove" not in problem
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ("skeletons.zip", "{path} is an archive of archives ('skeletons.zip'): unpack it, put what it held"),
+        ("readme.txt", "ntu60: no recording can be read from {path} (it holds no .skeleton file)"),
+    ],
+)
+def test_archive_without_recordings_is_one_line_and_no_list_of_what_is_missing(
+    tmp_path: Path, inside: str, said: str
+) -> None:
+    path = write_zip(tmp_path / FIRST, {inside: b"x"})
+    verdict = _check(tmp_path)
+    assert verdict.state == "unusable"
+    (problem,) = verdict.problems
+    assert problem.startswith(said.format(path=path))
+    assert "\n" not in problem
 
 
 def test_damage_in_the_sample_is_named(tmp_path: Path) -> None:

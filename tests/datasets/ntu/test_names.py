@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kinemask.datasets.archives.fetch import MIRROR_VARIABLE, RefusedError
+from kinemask.datasets.archives.fetch import RefusedError
+from kinemask.datasets.archives.mirrors import MIRROR_VARIABLE
 from kinemask.datasets.kinect.skeleton_name import parse_name
 from kinemask.datasets.ntu.names import (
     CLASS_NAMES,

@@ -2,37 +2,27 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from pydantic import BaseModel, ConfigDict
 
 from kinemask.datasets.archives.http import DownloadError, NotThereError, download, write_chunks
+from kinemask.datasets.archives.mirrors import MIRROR_VARIABLE, is_url, local_path, named
 from kinemask.datasets.archives.zip_members import content_digest, list_zip
 from kinemask.datasets.reader import DamagedError, DatasetError, Verdict
 from kinemask.progress import byte_progress, progress
-from kinemask.section import Section
 from kinemask.storage import StorageError, whole_folder, writing
 
-MIRROR_VARIABLE = "KINEMASK_MIRROR"
 SOURCE_FILE = "source.json"
 
 T = TypeVar("T")
 
 _CHUNK_BYTES = 1 << 20
 _LOG = logging.getLogger(__name__)
-
-
-class DownloadConfig(Section):
-    """Folders or URLs that hold the archives, tried in order; they change no result."""
-
-    mirrors: tuple[str, ...]
 
 
 class FetchError(DatasetError):
@@ -98,12 +88,6 @@ class Source(BaseModel):
     files: tuple[SourceFile, ...]
 
 
-def mirrors_in_order(mirrors: Sequence[str]) -> tuple[str, ...]:
-    """The mirrors of params.yaml, after the one that the environment variable names."""
-    first = os.environ.get(MIRROR_VARIABLE)
-    return (*([first] if first else []), *mirrors)
-
-
 def write_source(folder: Path, *, content_sha256: str, files: Sequence[SourceFile]) -> None:
     """Say in source.json from where the files of a raw folder are, and what they hash to."""
     source = Source(content_sha256=content_sha256, files=tuple(files))
@@ -165,7 +149,7 @@ def obtain(
                 tried.append(f"{place} {error}")
                 break  # the other names at this source would cost the same wait
         if not found:
-            tried.append(f"{source or wanted.url} does not hold it")
+            tried.append(f"{named(source or wanted.url)} does not hold it")
     names = " or ".join(wanted.names)
     raise FetchError(
         f"{wanted.dataset}: no source has {wanted.file}. Tried: {'; '.join(tried)}. "
@@ -182,7 +166,8 @@ def check_archive(archive: Archive, mirrors: Sequence[str]) -> Verdict:
             return Verdict("whole", (*facts, f"{path} is the known archive"))
         facts.append(f"{path} is another archive than the known: `dvc repro` looks at its content first")
     sources = ", or from ".join([*filter(is_url, mirrors), archive.url])
-    here = "if that is another too" if facts else "no folder of the mirrors has it"
+    looked = ", ".join(named(mirror) for mirror in mirrors if not is_url(mirror)) or "none"
+    here = "if that is another too" if facts else f"no folder of the mirrors has it, looked in {looked}"
     return Verdict("downloadable", (*facts, f"{here}: `dvc repro` downloads it from {sources}"))
 
 
@@ -231,17 +216,6 @@ def _or_remove(part: Path, verify: Callable[[Path], T]) -> T:
         raise
 
 
-def is_url(place: str) -> bool:
-    """Whether a mirror, or a place in it, is on the network."""
-    return urlsplit(place).scheme in ("http", "https")
-
-
-def local_path(place: str) -> Path:
-    """The path of a mirror, or of a place in it, that is a folder or a file address."""
-    address = urlsplit(place)
-    return Path(url2pathname(address.path) if address.scheme == "file" else place).expanduser()
-
-
 def _copy(file: Path, part: Path, dataset: str) -> None:
     if not file.is_file():
         raise NotThereError(f"{file} is not there")
@@ -268,20 +242,22 @@ def _verify(part: Path, archive: Archive) -> _Hashes:
     found = file_sha256(part)
     try:
         members = list_zip(part, archive.wanted).members
+        if not members:
+            raise DatasetError(f"{part} holds no file of {archive.dataset}")
         bar = progress(members, name=f"verify {archive.dataset}", unit="file", total=len(members))
         content = content_digest(bar)
-    except DatasetError:
-        content = "none, as it is not a whole zip archive"
-    except DamagedError as error:
-        content = f"none, as {error}"
+    except (DatasetError, DamagedError) as error:
+        # The part is gone when this is read: the message stands behind the place it came from.
+        content, about = "none", f"cannot be told: {str(error).replace(f'{part} ', 'it ')}"
+    else:
+        about = f"is {content}, expected {archive.content_sha256}"
     if content == archive.content_sha256:
         return _Hashes(found, content)
     if found in archive.sha256:
-        _LOG.warning("%s: the archive is the known one, its content hashes to %s", archive.dataset, content)
+        _LOG.warning("%s: the archive is the known one, the digest of its content %s", archive.dataset, about)
         return _Hashes(found, content)
     raise RefusedError(
-        f"its sha256 is {found}, expected {' or '.join(archive.sha256)}; "
-        f"the digest of its content is {content}, expected {archive.content_sha256}"
+        f"its sha256 is {found}, expected {' or '.join(archive.sha256)}; the digest of its content {about}"
     )
 
 

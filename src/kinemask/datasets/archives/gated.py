@@ -9,14 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kinemask.datasets.archives.fetch import (
-    MIRROR_VARIABLE,
-    SourceFile,
-    is_url,
-    local_path,
-    read_source,
-    write_source,
-)
+from kinemask.datasets.archives.fetch import SourceFile, read_source, write_source
+from kinemask.datasets.archives.mirrors import MIRROR_VARIABLE, is_url, local_path, named
 from kinemask.datasets.reader import DatasetError
 from kinemask.storage import whole_folder, writing
 
@@ -98,9 +92,9 @@ def locate(gated: Gated, name: str, mirrors: Sequence[str]) -> Located:
 def absence(gated: Gated, name: str, absent: Sequence[GatedFile], mirrors: Sequence[str]) -> str:
     """What to tell a user who has not got these files (yet): a few lines, each one step."""
     folders = _folders(mirrors)
-    looked = ", ".join(f"{one}{'' if one.is_dir() else ' (no such folder)'}" for one in folders)
+    looked = ", ".join(named(mirror) for mirror in mirrors if not is_url(mirror))
     looked = looked or "no folder, as none is named"
-    place = (folders or [Path("data/mirror")])[-1] / name
+    place = ([one for one in folders if not one.is_file()] or [Path("data/mirror")])[-1] / name
     files = [file.name for file in absent]
     one = len(files) == 1
     listed = files[0] if one else f"{len(files)} files"

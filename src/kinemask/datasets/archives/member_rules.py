@@ -53,7 +53,7 @@ def too_dense(size: int, packed: int, *, ratio: int) -> str | None:
     return None
 
 
-def not_whole(path: Path, kind: str, error: Exception) -> str:
+def not_whole(path: Path, kind: str, error: Exception | str) -> str:
     """What to say of an archive that is damaged: it may be the only copy of what was asked for by letter."""
     return (
         f"{path} is not a whole {kind} archive ({error}): copy it again from where you got it; if download "
@@ -68,6 +68,11 @@ def not_readable(path: Path, error: OSError) -> str:
     else:
         cure = "put it back" if isinstance(error, FileNotFoundError) else "look at the disk"
     return f"{path} cannot be read ({error.strerror or error}): {cure} and run again"
+
+
+def no_password(path: Path | str) -> str:
+    """What to say of an encrypted archive where no password is given."""
+    return f"{path} is encrypted: put the password into the variable {PASSWORD_VARIABLE} and run again"
 
 
 def twice(first: str, *, same: bool) -> str:

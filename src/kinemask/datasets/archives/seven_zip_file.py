@@ -19,7 +19,13 @@ from py7zr.io import NullIOFactory, WriterFactory
 from py7zr.properties import CompressionMethod as Method
 from py7zr.py7zr import ArchiveFile
 
-from kinemask.datasets.archives.member_rules import PASSWORD_VARIABLE, not_readable, not_whole, password
+from kinemask.datasets.archives.member_rules import (
+    PASSWORD_VARIABLE,
+    no_password,
+    not_readable,
+    not_whole,
+    password,
+)
 from kinemask.datasets.reader import DatasetError
 
 # What py7zr raises for data that are damaged, or packed in a way it does not know.
@@ -125,7 +131,7 @@ def open_7z(path: Path) -> Iterator[tuple[SevenZipFile, ArchiveIO]]:
 def _unlocked(path: Path, file: ArchiveIO) -> SevenZipFile:
     word = password()
     if word is None:
-        raise DatasetError(f"{path} is encrypted: put the password into the variable {PASSWORD_VARIABLE}")
+        raise DatasetError(no_password(path))
     file.seek(0)
     try:
         archive = SevenZipFile(file, password=word)

@@ -6,18 +6,19 @@ import os
 import struct
 import zipfile
 import zlib
-from bz2 import BZ2Decompressor
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BytesIO, FileIO
+from io import BytesIO
 from pathlib import Path, PurePosixPath
+from weakref import finalize
 
 from kinemask.datasets.archives.member_rules import (
     DEFLATE_RATIO,
     LZMA_RATIO,
     PASSWORD_VARIABLE,
     directory_digest,
+    no_password,
     not_readable,
     not_whole,
     password,
@@ -26,7 +27,9 @@ from kinemask.datasets.archives.member_rules import (
     twice,
     unsafe_path,
 )
+from kinemask.datasets.archives.zip_methods import UNPACK
 from kinemask.datasets.reader import DamagedError, DatasetError
+from kinemask.errors import first_of
 from kinemask.skeleton.packed import Dropped
 
 _ENCRYPTED, _STRONGLY, _UTF8 = 0x1, 0x40, 0x800  # flag bits
@@ -37,6 +40,7 @@ _END = struct.Struct("<4s4H2IH")
 _LOCAL_SIGNATURE = b"PK\x03\x04"
 # zipfile unpacks what it decrypts, and bounds it for these two only.
 _ENCRYPTABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz")
 _EXTRA_BYTES = 64  # of the local header, read at once with the data; most have 0 to 36
 
 
@@ -72,12 +76,13 @@ def list_zip(paths: Path | Sequence[Path], wanted: Callable[[PurePosixPath], boo
     """The members whose path is wanted; what desktops add to archives is left out.
 
     Of several members with the same file name the first is kept. Raises DatasetError for a file that is
-    absent or no zip archive, and for one that is encrypted if there is no password.
+    absent or no zip archive, that holds other archives instead, or is encrypted if there is no password.
     """
     kept: dict[str, ZipMember] = {}
     refused: list[Dropped] = []
     for path in [paths] if isinstance(paths, Path) else paths:
-        for info in _directory(path):
+        directory, num_before = _directory(path), len(kept) + len(refused)
+        for info in directory:
             inside = PurePosixPath(info.filename.replace("\\", "/"))
             if info.is_dir() or inside.parts[:1] == ("__MACOSX",) or not wanted(inside):
                 continue
@@ -90,10 +95,12 @@ def list_zip(paths: Path | Sequence[Path], wanted: Callable[[PurePosixPath], boo
                 kept[inside.name] = member
             else:
                 refused.append(Dropped(inside.stem, f"{path.name}: {reason}", damaged=not same))
+        if len(kept) + len(refused) == num_before:
+            _check_archives_within(path, directory)
     files = sorted(kept.items())
     locked = next((member for _, member in files if member.encrypted), None)
     if locked and password() is None:
-        raise DatasetError(_no_password(locked))
+        raise DatasetError(no_password(locked.archive))
     return ZipListing(
         members=tuple(member for _, member in files),
         refused=tuple(sorted(refused, key=lambda dropped: dropped.name)),
@@ -119,7 +126,7 @@ def read_member(member: ZipMember) -> bytes:
         if member.encrypted:
             content = _decrypted(member, header, data)
         else:
-            content = _UNPACK[member.method](data, member.size)
+            content = UNPACK[member.method](data, member.size)
     except (isal_zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:  # type: ignore[misc]
         raise DamagedError(f"cannot be unpacked: {error}") from error
     if len(content) != member.size or isal_zlib.crc32(content) != member.crc:
@@ -145,7 +152,7 @@ def content_digest(members: Iterable[ZipMember]) -> str:
 def _directory(path: Path) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.infolist()
+            directory = archive.infolist()
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing: run download") from None
     except PermissionError as error:
@@ -153,6 +160,20 @@ def _directory(path: Path) -> list[zipfile.ZipInfo]:
     # A list of members that is damaged may raise any of these.
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError, struct.error) as error:
         raise DatasetError(not_whole(path, "zip", error)) from error
+    # The list is at the end: it is found all the same, and leads to places before the first byte.
+    if directory and (start := min(info.header_offset for info in directory)) < 0:
+        raise DatasetError(not_whole(path, "zip", f"{-start} byte(s) are missing at its front"))
+    return directory
+
+
+def _check_archives_within(path: Path, directory: Sequence[zipfile.ZipInfo]) -> None:
+    """Raise DatasetError if an archive that holds nothing wanted holds archives."""
+    within = [ascii(info.filename) for info in directory if info.filename.lower().endswith(_ARCHIVES)]
+    if within:
+        raise DatasetError(
+            f"{path} is an archive of archives ({first_of(within, 3)}): unpack it, put what it held into its "
+            f"place, and run again"
+        )
 
 
 def _member(path: Path, info: zipfile.ZipInfo) -> ZipMember:
@@ -179,7 +200,7 @@ def _why_not(info: zipfile.ZipInfo) -> str | None:
         return f"it has {packed} bytes packed and {size} unpacked: the list of members is damaged"
     encrypted, method = info.flag_bits & _ENCRYPTED, info.compress_type
     strongly = info.flag_bits & _STRONGLY or method == _AES
-    if strongly or method not in _UNPACK or (encrypted and method not in _ENCRYPTABLE):
+    if strongly or method not in UNPACK or (encrypted and method not in _ENCRYPTABLE):
         what = "is encrypted in a way" if strongly else f"is packed with method {method}"
         return f"it {what} that cannot be read here: unpack the archive and zip it again with deflate"
     return None
@@ -192,9 +213,9 @@ def _same(first: ZipMember, second: ZipMember) -> bool:
 def _packed(member: ZipMember) -> tuple[bytes, memoryview]:
     """The local header of a member, and its data. Raises ValueError if something else stands there."""
     state = Path(member.archive).stat()
-    file = _open(member.archive, state.st_dev, state.st_ino).fileno()
+    file = _open(member.archive, state.st_dev, state.st_ino)
     about = _LOCAL.size + len(member.path.encode()) + _EXTRA_BYTES
-    read = os.pread(file, about + member.compressed, member.offset)
+    read = os.pread(file.descriptor, about + member.compressed, member.offset)
     if len(read) < _LOCAL.size:
         raise ValueError("the archive is cut")
     signature, _, flags, *_, name_length, extra_length = _LOCAL.unpack_from(read)
@@ -206,57 +227,27 @@ def _packed(member: ZipMember) -> tuple[bytes, memoryview]:
         raise ValueError("the archive has changed since its members were listed, or is damaged here")
     data = memoryview(read)[start : start + member.compressed]
     if len(data) < member.compressed:
-        data = memoryview(os.pread(file, member.compressed, member.offset + start))
+        data = memoryview(os.pread(file.descriptor, member.compressed, member.offset + start))
     if len(data) < member.compressed:
         raise ValueError("the archive is cut")
     return read[:start], data
 
 
+class _OpenFile:
+    """A file that is open as long as somebody holds this. Python's own warn if that is the whole process."""
+
+    def __init__(self, path: str) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+        finalize(self, os.close, self.descriptor)
+
+
 @lru_cache(maxsize=8)
-def _open(archive: str, device: int, inode: int) -> FileIO:
+def _open(archive: str, device: int, inode: int) -> _OpenFile:
     """The file, open for the life of the process; another one that takes its place is opened anew.
 
     Positions are given with each read, so that processes that share it after a fork do not meet.
     """
-    return FileIO(archive)
-
-
-# One byte more than there should be is enough to tell that the data lie, and little enough for any memory.
-
-
-def _inflated(data: memoryview, size: int) -> bytes:
-    from isal import isal_zlib
-
-    content: bytes = isal_zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(data, size + 1)
-    return content
-
-
-def _bunzipped(data: memoryview, size: int) -> bytes:
-    return BZ2Decompressor().decompress(data, size + 1)
-
-
-def _unlzma(data: memoryview, size: int) -> bytes:
-    """Zip's LZMA: version, length of the properties (5), the properties, the stream."""
-    if len(data) < 9 or bytes(data[2:4]) != b"\x05\x00":
-        raise ValueError("not the LZMA of zip archives")
-    bits, dictionary = struct.unpack_from("<BI", data, 4)
-    filters = {
-        "id": lzma.FILTER_LZMA1,
-        "lc": bits % 9,
-        "lp": bits // 9 % 5,
-        "pb": bits // 45,
-        # As large as the content is enough: a larger one takes memory for nothing.
-        "dict_size": min(dictionary, max(size, 4096)),
-    }
-    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[filters]).decompress(data[9:], size + 1)
-
-
-_UNPACK: dict[int, Callable[[memoryview, int], bytes]] = {
-    zipfile.ZIP_STORED: lambda data, size: bytes(data),
-    zipfile.ZIP_DEFLATED: _inflated,
-    zipfile.ZIP_BZIP2: _bunzipped,
-    zipfile.ZIP_LZMA: _unlzma,
-}
+    return _OpenFile(archive)
 
 
 def _decrypted(member: ZipMember, header: bytes, data: memoryview) -> bytes:
@@ -270,7 +261,7 @@ def _decrypted(member: ZipMember, header: bytes, data: memoryview) -> bytes:
     end = _END.pack(b"PK\x05\x06", 0, 0, 1, 1, len(entry), len(header) + len(data), 0)
     word = password()
     if word is None:
-        raise DatasetError(_no_password(member))
+        raise DatasetError(no_password(member.archive))
     try:
         with zipfile.ZipFile(BytesIO(b"".join((header, data, entry, end)))) as alone:
             return alone.read(alone.infolist()[0], pwd=word.encode())
@@ -281,7 +272,3 @@ def _decrypted(member: ZipMember, header: bytes, data: memoryview) -> bytes:
     # One wrong password in 256 gets as far as this.
     except (zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"the password in {PASSWORD_VARIABLE} is wrong, or the member damaged") from error
-
-
-def _no_password(member: ZipMember) -> str:
-    return f"{member.archive} is encrypted: put the password into the variable {PASSWORD_VARIABLE}"

@@ -5,10 +5,8 @@ from typing import Literal
 
 from kinemask.datasets.archives.fetch import RefusedError, local_files
 from kinemask.datasets.archives.gated import absence, locate
-from kinemask.datasets.archives.zip_members import list_zip
-from kinemask.datasets.kinect.skeleton_zip import is_skeleton
 from kinemask.datasets.ntu.sets import NtuSet, official_names
-from kinemask.datasets.ntu.survey import LISTED, Survey, missing_lines, survey, table_of
+from kinemask.datasets.ntu.survey import LISTED, Survey, list_recordings, missing_lines, survey, table_of
 from kinemask.datasets.reader import DatasetError, Reading, Verdict
 from kinemask.datasets.spot_check import spot_check, spread
 from kinemask.errors import few
@@ -24,7 +22,7 @@ def verdict(facts: NtuSet, name: str, mirrors: Sequence[str], open_: Callable[[S
         problem = absence(facts.gated, name, located.absent, mirrors)
         return Verdict("partial" if where else "absent", where, (problem,))
     try:
-        listing = list_zip([path for _, path in located.distinct], is_skeleton)
+        listing = list_recordings(name, [path for _, path in located.distinct])
     except DatasetError as error:
         return Verdict("unusable", where, (str(error),))
     listed, about_list = _local_list(facts, mirrors)

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 
-from kinemask.datasets.archives.zip_members import ZipListing, ZipMember
+from kinemask.datasets.archives.zip_members import ZipListing, ZipMember, list_zip
 from kinemask.datasets.kinect.skeleton_name import NAME, parse_name
+from kinemask.datasets.kinect.skeleton_zip import is_skeleton
 from kinemask.datasets.ntu.names import SECOND_HALF, names, why_outside
+from kinemask.datasets.reader import DatasetError
 from kinemask.errors import few
 from kinemask.skeleton.packed import Dropped
 
@@ -24,6 +27,17 @@ class Survey:
     members: tuple[ZipMember, ...]  # to be read, in order of their names
     left_out: tuple[Dropped, ...]
     missing: tuple[str, ...]  # of the data set, neither in the archive nor on the official list
+
+
+def list_recordings(name: str, paths: Sequence[Path]) -> ZipListing:
+    """The recordings that the archives hold. Raises DatasetError if none can be read."""
+    listing = list_zip(paths, is_skeleton)
+    if not listing.members:
+        places = ", ".join(map(str, paths))
+        first = listing.refused[0] if listing.refused else None
+        why = f"{first.name}, and all others: {first.reason}" if first else "it holds no .skeleton file"
+        raise DatasetError(f"{name}: no recording can be read from {places} ({why})")
+    return listing
 
 
 def survey(listing: ZipListing, setups: range, listed: Collection[str]) -> Survey:

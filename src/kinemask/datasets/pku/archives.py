@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kinemask.datasets.archives.member_rules import twice
 from kinemask.datasets.pku.labels import LabelFile, read_labels
-from kinemask.datasets.pku.phases import CLASS_NAMES, Phase
+from kinemask.datasets.pku.phases import CLASS_NAMES, NUM_COLUMNS, Phase
 from kinemask.datasets.pku.splits import some
 from kinemask.datasets.reader import DamagedError, DatasetError
 from kinemask.skeleton.packed import Dropped
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SIGNATURE = b"7z\xbc\xaf\x27\x1c"
 _SUFFIXES = (".txt", ".skeleton")
+_KINDS = {"recordings": "recordings", "labels": "label files"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,37 @@ def _read_label_archive(phase: Phase, path: Path, state: tuple[int, int, int]) -
             if not labels[name].num_rows:
                 out.append(Dropped(name, "its label file has no row", damaged=False))
     return LabelArchive(archive, labels, tuple(out))
+
+
+def check_kinds(skeletons: TextArchive, labels: TextArchive) -> None:
+    """Raise DatasetError if one of the archives holds what the other should, by the first text in each."""
+    skeletons_are, labels_are = _kind(skeletons), _kind(labels)
+    if (skeletons_are, labels_are) == ("labels", "recordings"):
+        raise DatasetError(
+            f"{skeletons.path} holds the label files and {labels.path} the recordings: they are exchanged, "
+            f"give each the name of the other"
+        )
+    for archive, found, wanted in (
+        (skeletons, skeletons_are, "recordings"),
+        (labels, labels_are, "labels"),
+    ):
+        if found not in (wanted, None):
+            raise DatasetError(
+                f"{archive.path} holds {_KINDS[found]}, expected {_KINDS[wanted]}: put the owners' archive "
+                f"of this name into its place"
+            )
+
+
+def _kind(archive: TextArchive) -> str | None:
+    """What the first text of an archive is; None if that is nothing known, such as damaged."""
+    first = next((name for name in archive.members if archive.size[name]), None)
+    if first is None:
+        return None
+    ((_, data),) = stream_texts(archive, [first])
+    line = b"" if isinstance(data, DamagedError) else data.lstrip().partition(b"\n")[0]
+    if read_labels(first, line).rows:
+        return "labels"
+    return "recordings" if len(line.split()) >= NUM_COLUMNS else None
 
 
 def classes(phase: Phase, labels: Mapping[str, LabelFile]) -> tuple[int, ...]:

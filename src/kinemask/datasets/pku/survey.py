@@ -8,6 +8,7 @@ from pathlib import Path
 from kinemask.datasets.pku.archives import (
     LabelArchive,
     TextArchive,
+    check_kinds,
     list_texts,
     occurring,
     of_phase,
@@ -53,7 +54,9 @@ def survey(phase: Phase, paths: Mapping[str, Path]) -> Survey:
     Raises DatasetError if they do not belong together or to this phase.
     """
     recordings, foreign = of_phase(list_texts(paths[f"{phase.skeletons}.7z"]), phase)
-    found = read_label_archive(phase, paths[f"{phase.labels}.7z"])
+    labels_path = paths[f"{phase.labels}.7z"]
+    check_kinds(recordings, list_texts(labels_path))  # first: to read recordings as labels would take long
+    found = read_label_archive(phase, labels_path)
     labels = found.files
     both = recordings.members.keys() & labels.keys()
     if not both:
