@@ -71,6 +71,7 @@ def test_a_layout_comes_back_whole_from_json(layout):
         ({"parents": (0, 2, 1)}, "has a circle of parents at left, right"),
         ({"parts": {"low": (0,)}}, "puts into no part left, right"),
         ({"parts": {"low": (0, 1), "high": (1, 2)}}, "puts twice into parts left"),
+        ({"parts": {"low": (0,), "high": (1, 2), "tail": ()}}, "three has no joint in tail"),
         ({"mirrored": (1, 2, 0)}, "mirrors to another joint than back"),
     ],
 )
@@ -120,3 +121,49 @@ def test_inputs_fit_the_bodies_that_have_their_joint():
     assert inputs.misfit(KINECT25) is None
     expected = "inputs.origin_joint 'spine_mid' is no joint of three, which has hip, left, right"
     assert inputs.misfit(THREE) == expected
+
+
+POINT = Layout("point", ("hip",), (0,), {"all": (0,)}, (0,))
+
+
+def test_a_body_of_one_joint_has_no_bones_and_is_refused_that_stream():
+    bones = InputConfig(stream="bone", num_frames=8, origin="first_frame", origin_joint="hip")
+    assert (POINT.edges, POINT.degrees, POINT.part_neighbours) == ((), (0,), ((),))
+    assert not POINT.has_bones
+    assert (
+        bones.misfit(POINT) == "inputs.stream 'bone' is always zero for point, whose only joint is its root"
+    )
+    assert bones.model_copy(update={"stream": "motion"}).misfit(POINT) is None
+    assert THREE.has_bones
+    assert bones.misfit(THREE) is None
+
+
+def test_degrees_of_the_kinect_body_are_those_of_its_bone_list():
+    # METHOD B1, the tree edges as written there: an independent count.
+    listed = (
+        "0-1,1-20,20-2,2-3,20-4,4-5,5-6,6-7,7-22,22-21,20-8,8-9,9-10,10-11,11-24,24-23,"
+        "0-12,12-13,13-14,14-15,0-16,16-17,17-18,18-19"
+    )
+    edges = [tuple(int(end) for end in edge.split("-")) for edge in listed.split(",")]
+    assert {frozenset(edge) for edge in KINECT25.edges} == {frozenset(edge) for edge in edges}
+    assert len(KINECT25.edges) == len(edges) == 24
+    assert KINECT25.degrees == tuple(sum(joint in edge for edge in edges) for joint in range(25))
+
+
+def test_the_trunk_neighbours_every_limb_and_a_limb_only_the_trunk():
+    assert KINECT25.part_neighbours == ((1, 2, 3, 4), (0,), (0,), (0,), (0,))
+    chain = Layout(
+        "chain", ("a", "b", "c", "d"), (0, 0, 1, 2), {"p": (0,), "q": (3,), "r": (1, 2)}, (0, 1, 2, 3)
+    )
+    assert chain.degrees == (1, 2, 2, 1)
+    assert chain.part_neighbours == ((2,), (2,), (0, 1))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
+def test_a_part_named_for_a_side_holds_no_joint_of_the_other(layout):
+    # Trap E17: the ancestors' "left_hand" is the right arm of the Kinect body.
+    for name, joints in layout.parts.items():
+        for side, other in (("left", "right"), ("right", "left")):
+            if name.startswith(side):
+                assert not [joint for joint in joints if layout.joints[joint].startswith(other)]
+                assert any(layout.joints[joint].startswith(side) for joint in joints)

@@ -19,12 +19,14 @@ class InputConfig(Section):
 
     def misfit(self, layout: Layout) -> str | None:
         """Why this body cannot be fed, or None if it can."""
-        if self.origin_joint in layout.joints:
-            return None
-        return (
-            f"inputs.origin_joint {self.origin_joint!r} is no joint of {layout.name}, "
-            f"which has {', '.join(layout.joints)}"
-        )
+        if self.origin_joint not in layout.joints:
+            return (
+                f"inputs.origin_joint {self.origin_joint!r} is no joint of {layout.name}, "
+                f"which has {', '.join(layout.joints)}"
+            )
+        if self.stream == "bone" and not layout.has_bones:
+            return f"inputs.stream 'bone' is always zero for {layout.name}, whose only joint is its root"
+        return None
 
 
 def centre(clips: RaggedClips, *, config: InputConfig, layout: Layout) -> RaggedClips:

@@ -32,6 +32,7 @@ class Layout:
         if len(roots) != 1:
             raise ValueError(f"{self.name} has {len(roots)} roots ({', '.join(roots)}), expected one")
         self._refuse("has a circle of parents at", [self.joints[joint] for joint in self._lost()])
+        self._refuse("has no joint in", [name for name, joints in self.parts.items() if not joints])
         parted = Counter(joint for part in self.parts.values() for joint in part)
         self._refuse("puts into no part", [self.joints[joint] for joint in numbers if not parted[joint]])
         self._refuse("puts twice into parts", [self.joints[joint] for joint in numbers if parted[joint] > 1])
@@ -63,6 +64,34 @@ class Layout:
     def root(self) -> int:
         """The joint that is its own parent."""
         return next(joint for joint, parent in enumerate(self.parents) if joint == parent)
+
+    @property
+    def has_bones(self) -> bool:
+        """Whether a joint hangs on another: else its bones, each joint minus its parent, are all zero."""
+        return bool(self.edges)
+
+    @cached_property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """The bones as (parent, joint); the root has none above it."""
+        return tuple((parent, joint) for joint, parent in enumerate(self.parents) if joint != parent)
+
+    @cached_property
+    def degrees(self) -> tuple[int, ...]:
+        """For each joint, how many bones meet there."""
+        ends = Counter(joint for edge in self.edges for joint in edge)
+        return tuple(ends[joint] for joint in range(self.num_joints))
+
+    @cached_property
+    def part_neighbours(self) -> tuple[tuple[int, ...], ...]:
+        """For each part, the numbers of the parts that a bone joins to it."""
+        of_joint = {joint: part for part, joints in enumerate(self.parts.values()) for joint in joints}
+        joined = {
+            (of_joint[end], of_joint[other]) for edge in self.edges for end, other in (edge, edge[::-1])
+        }
+        return tuple(
+            tuple(other for other in range(len(self.parts)) if (part, other) in joined and other != part)
+            for part in range(len(self.parts))
+        )
 
     def index(self, joint: str) -> int:
         """The number of a joint. Raises KeyError that lists the joints."""

@@ -1,0 +1,55 @@
+"""Draw things without replacement, each by its weight: those with the highest Gumbel scores (METHOD B3.5)."""
+
+import torch
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+MARGIN = 1e-10  # uniform draws stay so far from 0 and 1; float32 has no number that near to 1
+
+
+def uniform_draws(*shape: int, generator: torch.Generator) -> Float64[Tensor, "..."]:
+    """Numbers from U(0, 1), neither 0 nor 1, on the device of the generator."""
+    draws = torch.rand(shape, dtype=torch.float64, generator=generator, device=generator.device)
+    return draws.clamp(MARGIN, 1 - MARGIN)
+
+
+def gumbel_scores(
+    weights: Float[Tensor, "*batch U"], draws: Float64[Tensor, "*batch U"]
+) -> Float64[Tensor, "*batch U"]:
+    """log q + G with G = -log(-log U). Weights need not sum to one; those of 0 come last, in any order."""
+    smallest = torch.finfo(torch.float64).tiny
+    return weights.double().clamp(min=smallest).log() - torch.log(-torch.log(draws))
+
+
+def highest(scores: Float[Tensor, "*batch U"], count: int) -> Bool[Tensor, "*batch U"]:
+    """True for the `count` highest scores of each row."""
+    chosen = torch.zeros_like(scores, dtype=torch.bool)
+    return chosen.scatter(-1, scores.topk(count, dim=-1).indices, True)
+
+
+def draw_any(
+    weights: Float[Tensor, "*batch U"], *, count: int, generator: torch.Generator
+) -> Bool[Tensor, "*batch U"]:
+    """True for `count` of each row, all different (trap E18)."""
+    return highest(gumbel_scores(weights, uniform_draws(*weights.shape, generator=generator)), count)
+
+
+def draw_connected(
+    weights: Float[Tensor, "*batch U"],
+    *,
+    count: int,
+    neighbours: Bool[Tensor, "U U"],
+    generator: torch.Generator,
+) -> Bool[Tensor, "*batch U"]:
+    """True for `count` of each row; each after the first neighbours an earlier one, as long as one is left.
+
+    Every turn has its own noise. With that of the turns before, what has just come into reach would be drawn
+    more often than its weight says: what was in reach has lost already.
+    """
+    chosen = torch.zeros_like(weights, dtype=torch.bool)
+    for _ in range(count):
+        reached = (chosen[..., None, :] & neighbours).any(dim=-1) & ~chosen
+        allowed = torch.where(reached.any(dim=-1, keepdim=True), reached, ~chosen)
+        scores = gumbel_scores(weights, uniform_draws(*weights.shape, generator=generator))
+        chosen = chosen | highest(scores.masked_fill(~allowed, -torch.inf), 1)
+    return chosen
