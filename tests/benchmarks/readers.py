@@ -100,7 +100,7 @@ READER = DatasetReader(
     config=Config,
     layout=lambda config: KINECT25,
     persons=lambda config: PERSONS,
-    mirror_keeps_label=lambda config: True,
+    symmetries=lambda config: ("mirror",),
     class_names=lambda config, raw: tuple(f"action {number}" for number in range(1, NUM_CLASSES + 1)),
     protocols=lambda config: {
         "xsub": train_subjects(three_scripts.TRAIN_PERFORMERS),

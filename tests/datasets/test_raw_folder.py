@@ -27,7 +27,7 @@ STICK = {
 }
 SECTION = {
     "name": "raw_folder", "folder": "own", "labels": "labels.csv", "layout": STICK, "persons": 1,
-    "units": "metres", "up": "y", "lost_joints": "refuse", "mirror_keeps_label": True, "cleaning": None,
+    "units": "metres", "up": "y", "lost_joints": "refuse", "symmetries": ["mirror"], "cleaning": None,
     "max_damaged_share": 0.0, "protocols": {"xsub": {"column": "subject", "train": [1]}},
 }  # fmt: skip
 

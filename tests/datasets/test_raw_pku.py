@@ -171,7 +171,9 @@ def test_kept_clip_without_anybody_is_packed_with_no_person_and_pools_to_finite_
     empty = packed.clips[packed.clips["persons"] == 0]
     assert video in set(empty["name"].str.partition("_")[0])
     encoder = GRUEncoder(
-        config=GRUConfig(name="gru", form="bigru", hidden=4, depth=1, input_norm="batch"),
+        config=GRUConfig(
+            name="gru", form="bigru", hidden=4, depth=1, input_norm="batch", norm_statistics="clean"
+        ),
         num_persons=2,
         num_joints=25,
     )

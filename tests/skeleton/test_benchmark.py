@@ -38,7 +38,7 @@ def packed(tmp_path: Path) -> PackedClips:
             name="tiny",
             class_names=("sit", "stand"),
             protocols={"xsub": _by_subject, "all": _nobody_tests},
-            mirror_keeps_label=True,
+            symmetries=("mirror",),
         )
     return open_packed(tmp_path / "packed")
 
@@ -96,7 +96,7 @@ def test_no_test_clip_that_is_not_leaked_has_the_content_of_a_training_clip(tmp_
             joints = np.full((2, 1, 25, 3), 1 + content, np.float32)
             writer.add(Clip(f"clip{number:02}", 0, 1 + int(rng.integers(3)), joints, present))
         writer.finish(
-            name="tiny", class_names=("sit",), protocols={"xsub": _by_subject}, mirror_keeps_label=True
+            name="tiny", class_names=("sit",), protocols={"xsub": _by_subject}, symmetries=("mirror",)
         )
     packed = open_packed(tmp_path / "packed")
     write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)

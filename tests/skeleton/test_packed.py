@@ -38,7 +38,7 @@ def _write(folder: Path, clips: Sequence[Clip | Dropped], **changes: object) -> 
         "name": "tiny",
         "class_names": ("sit", "stand"),
         "protocols": {"xsub": _odd},
-        "mirror_keeps_label": True,
+        "symmetries": ("mirror",),
     }
     with PackedWriter(folder, KINECT25, 2) as writer:
         for clip in clips:

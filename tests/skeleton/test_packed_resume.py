@@ -37,7 +37,7 @@ def _go_on(folder: Path, *, until: int = 9, key: str = "key") -> int:
         for items in RECORDINGS[start:until]:
             writer.add(*items)
         if until == 9:
-            writer.finish(name="tiny", class_names=("sit",), protocols={}, mirror_keeps_label=True)
+            writer.finish(name="tiny", class_names=("sit",), protocols={}, symmetries=("mirror",))
     return start
 
 

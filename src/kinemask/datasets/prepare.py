@@ -70,7 +70,7 @@ def prepare(
             name=name,
             class_names=class_names,
             protocols=protocols,
-            mirror_keeps_label=reader.mirror_keeps_label(config),
+            symmetries=reader.symmetries(config),
             complete=complete,
             left_out=reading.left_out,
             missing=reading.missing,

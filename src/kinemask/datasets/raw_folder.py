@@ -263,7 +263,7 @@ RAW_FOLDER = DatasetReader(
     config=RawFolderConfig,
     layout=body_of,
     persons=lambda config: config.persons,
-    mirror_keeps_label=lambda config: config.mirror_keeps_label,
+    symmetries=lambda config: config.symmetries,
     class_names=lambda config, folder: (
         read_labels(folder / LABELS, config.protocols, "protocols").class_names
     ),

@@ -239,7 +239,9 @@ def _reader(config: type[C]) -> DatasetReader[C]:
         config=config,
         layout=lambda config: KINECT25,
         persons=lambda config: _PERSONS,
-        mirror_keeps_label=lambda config: True,  # left-handers do it with the left
+        symmetries=lambda config: (
+            "mirror",
+        ),  # left-handers do it with the left; to sit down is no standing up
         class_names=class_names,
         protocols=protocols,
         expected=expected,

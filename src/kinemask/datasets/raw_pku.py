@@ -117,7 +117,7 @@ def _reader(config: type[C]) -> DatasetReader[C]:
         config=config,
         layout=lambda section: KINECT25,
         persons=lambda section: NUM_BODIES,
-        mirror_keeps_label=lambda section: True,
+        symmetries=lambda section: ("mirror",),
         class_names=class_names,
         protocols=protocols,
         expected=lambda section: None,  # videos are counted, not clips: `survey` compares them

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from kinemask.errors import KinemaskError
 from kinemask.section import Section
-from kinemask.skeleton.clip import Clip
+from kinemask.skeleton.clip import Clip, Symmetry
 from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import Dropped, Rule
 
@@ -121,7 +121,7 @@ class DatasetReader(Generic[D]):
     config: type[D]
     layout: Callable[[D], Layout]
     persons: Callable[[D], int]  # M of the packed form
-    mirror_keeps_label: Callable[[D], bool]  # False where left and right are different classes
+    symmetries: Callable[[D], tuple[Symmetry, ...]]  # what keeps the class of every clip
     class_names: Callable[[D, Path], tuple[str, ...]]  # (section, raw folder)
     protocols: Callable[[D], dict[str, Rule]]
     # None: nothing is known beforehand.

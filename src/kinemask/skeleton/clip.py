@@ -3,9 +3,13 @@
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
+
+# Changes of a clip that may keep its class: left and right exchanged, or played backwards.
+Symmetry = Literal["mirror", "reversal"]
 
 _MINUS_ZERO = np.iinfo(np.int32).min  # the bits of -0.0, below those of all other numbers
 

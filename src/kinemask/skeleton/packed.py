@@ -17,7 +17,7 @@ import pandas as pd
 from jaxtyping import Bool, Float32
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kinemask.skeleton.clip import Clip
+from kinemask.skeleton.clip import Clip, Symmetry
 from kinemask.skeleton.growing import GrowingFrames
 from kinemask.skeleton.journal import Entry, Journal, row_of
 from kinemask.skeleton.layout import Layout
@@ -62,7 +62,7 @@ class DatasetInfo(BaseModel):
     num_frames: int
     protocols: tuple[str, ...]
     counts: dict[str, dict[str, int]]  # protocol -> "train", "test" -> clips
-    mirror_keeps_label: bool  # False where left and right are different classes
+    symmetries: tuple[Symmetry, ...]  # what keeps the class of every clip
     complete: bool  # False for a slice, and where clips are damaged or missing
     dropped: tuple[Dropped, ...]
     missing: tuple[str, ...]  # names that the whole data set has and the archives lack
@@ -197,7 +197,7 @@ class PackedWriter:
         name: str,
         class_names: Sequence[str],
         protocols: Mapping[str, Rule],
-        mirror_keeps_label: bool,
+        symmetries: Sequence[Symmetry],
         complete: bool = True,
         left_out: Sequence[Dropped] = (),
         missing: Sequence[str] = (),
@@ -224,7 +224,7 @@ class PackedWriter:
             num_frames=self._frames.num_frames,
             protocols=tuple(protocols),
             counts={p: {part: int((table[p] == part).sum()) for part in PARTS[:2]} for p in protocols},
-            mirror_keeps_label=mirror_keeps_label,
+            symmetries=tuple(symmetries),
             complete=complete,
             dropped=(*left_out, *self._dropped),
             missing=tuple(missing),

@@ -12,6 +12,7 @@ from kinemask.datasets.own.labels import ColumnProtocol
 from kinemask.datasets.reader import DatasetError, DatasetSection
 from kinemask.section import Section
 from kinemask.skeleton.body import BodyConfig
+from kinemask.skeleton.clip import Symmetry
 from kinemask.skeleton.layout import KINECT25, LAYOUTS, Layout
 from kinemask.skeleton.packed import COLUMNS
 
@@ -47,7 +48,7 @@ class RawFolderConfig(DatasetSection):
     units: Literal["metres", "centimetres", "millimetres", "inches", "feet"] | Annotated[float, Field(gt=0)]
     up: Literal["y", "z"]
     lost_joints: Literal["refuse", "fill"]  # NaN of a person who is there: damage, or a line over time
-    mirror_keeps_label: bool
+    symmetries: tuple[Symmetry, ...]
     cleaning: Cleaning | None  # of a Kinect's .skeleton files; null takes their bodies as they are
     protocols: dict[str, ColumnProtocol] = Field(min_length=1)
 
