@@ -1,5 +1,7 @@
 """On what a stage computes: apart from what defines an experiment, and recorded with every number."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from kinemask.errors import KinemaskError
@@ -10,12 +12,20 @@ class DeviceError(KinemaskError):
     """The device that is asked for is not there; the message says what is."""
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 class HardwareConfig(Section):
-    """`processes` run side by side, each with `threads` threads on `device` ("cpu", "cuda", "cuda:1")."""
+    """`processes` run side by side, each with `threads` threads on `device` ("cpu", "cuda", "cuda:1").
+
+    `precision` is that of the matrix products of encoder and decoder in pretraining; weights, views, losses
+    and all evaluation are float32 in any case.
+    """
 
     device: str = Field(pattern=r"^(cpu|cuda(:\d+)?)$")
     processes: int = Field(ge=1)
     threads: int = Field(ge=1)
+    precision: Precision
 
 
 def require_device(device: str) -> None:

@@ -7,14 +7,21 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from kinemask.encoders import ENCODERS, EncoderConfig, build_encoder
-from kinemask.encoders.gru import MaskedBatchNorm
 from kinemask.skeleton.batch import Batch
 from tests.conftest import make_batch
 
+CLEAN = {"norm_statistics": "clean"}
 SECTIONS = {
-    "bigru": {"name": "gru", "form": "bigru", "hidden": 6, "depth": 2, "input_norm": "none"},
-    "causal_twin": {"name": "gru", "form": "causal_twin", "hidden": 6, "depth": 2, "input_norm": "none"},
-    "normed": {"name": "gru", "form": "bigru", "hidden": 6, "depth": 1, "input_norm": "batch"},
+    "bigru": {"name": "gru", "form": "bigru", "hidden": 6, "depth": 2, "input_norm": "none", **CLEAN},
+    "causal_twin": {
+        "name": "gru",
+        "form": "causal_twin",
+        "hidden": 6,
+        "depth": 2,
+        "input_norm": "none",
+        **CLEAN,
+    },
+    "normed": {"name": "gru", "form": "bigru", "hidden": 6, "depth": 1, "input_norm": "batch", **CLEAN},
     "coordinates": {"name": "coordinates"},
 }
 EACH = pytest.mark.parametrize("section", SECTIONS.values(), ids=list(SECTIONS))
@@ -106,34 +113,6 @@ def test_last_pooling_reads_the_backward_half_at_the_first_frame():
     assert encoder.pool(encoded, "last")[0, 11] == 5.0
 
 
-def test_causal_twin_never_looks_ahead_and_bigru_does():
-    batch = make_batch(num_persons=1)
-    later = batch.joints.clone()
-    later[:, 5:] += 1.0
-    for name, sees_ahead in (("causal_twin", False), ("bigru", True)):
-        encoder = build(SECTIONS[name], num_persons=1).eval()
-        before, after = encoder(batch).sequence, encoder(Batch(later, batch.present)).sequence
-        assert torch.equal(before[:, :5], after[:, :5]) is not sees_ahead
-
-
-def test_causal_twin_equals_stepping_frame_by_frame():
-    encoder = build(SECTIONS["causal_twin"], num_persons=1).eval()
-    batch = make_batch(num_persons=1)
-    frames = batch.joints.flatten(2)
-    states = [[None, None] for _ in encoder.layers]
-    steps = []
-    for t in range(frames.shape[1]):
-        value = frames[:, t : t + 1]
-        for depth, layer in enumerate(encoder.layers):
-            outputs = []
-            for branch, gru in enumerate(layer):
-                output, states[depth][branch] = gru(value, states[depth][branch])
-                outputs.append(output)
-            value = torch.cat(outputs, dim=-1)
-        steps.append(value)
-    assert_close(encoder(batch).sequence, torch.cat(steps, dim=1), atol=1e-6, rtol=1e-5)
-
-
 def test_more_persons_than_built_for_are_refused(batch):
     with pytest.raises(ValueError, match="takes 1 person"):
         build(SECTIONS["bigru"], num_persons=1)(batch)
@@ -143,19 +122,3 @@ def test_unknown_pooling_lists_those_that_exist(batch):
     encoder = build(SECTIONS["bigru"])
     with pytest.raises(ValueError, match="no pooling 'sum'; it has mean, last, max"):
         encoder.pool(encoder(batch), "sum")
-
-
-def test_masked_norm_counts_present_entries_only():
-    norm = MaskedBatchNorm(width=1)
-    frames = torch.tensor([[[1.0], [3.0], [100.0]]])
-    present = torch.tensor([[[True], [True], [False]]])
-    result = norm(frames, present)
-    assert_close(result[0, :, 0], torch.tensor([-1.0, 1.0, 0.0]), atol=1e-4, rtol=0)  # mean 2, variance 1
-    assert_close(norm.mean, torch.tensor([0.2]))  # 0.9 x 0 + 0.1 x 2
-
-
-def test_damaged_views_leave_no_trace_in_running_statistics():
-    norm = MaskedBatchNorm(width=1)
-    norm.updates_statistics = False
-    norm(torch.ones(1, 2, 1), torch.ones(1, 2, 1, dtype=torch.bool))
-    assert norm.mean.item() == 0

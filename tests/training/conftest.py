@@ -48,8 +48,10 @@ class Toy(Method):
         self.register_buffer("queue", torch.randn(5, 4))
         self.register_buffer("steps_done", torch.zeros((), dtype=torch.int64))
         self.damage = damage  # of the loss at a step
+        self.seen_done: list[float] = []
 
-    def training_step(self, clips: RaggedClips, generator: torch.Generator) -> StepOutput:
+    def training_step(self, clips: RaggedClips, generator: torch.Generator, done: float) -> StepOutput:
+        self.seen_done.append(done)
         frames = clips.joints[clips.offsets].flatten(1)
         noise = torch.randn(frames.shape, generator=generator)
         features = self.student(frames + 0.1 * noise)
@@ -95,6 +97,7 @@ def toy_trainer(
         budget=BudgetConfig(steps=steps),
         log_every_steps=log_every_steps,
         checkpoint_every_steps=checkpoint_every_steps,
+        precision="float32",
         log=log,
         checkpoints=checkpoints,
     )

@@ -9,17 +9,20 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from kinemask.hardware import HardwareConfig
+from kinemask.methods import METHODS
+from kinemask.methods.base import Domain
+from kinemask.presets import resolve
 from kinemask.section import Section, load_params, read_yaml
 from kinemask.seeding import derive_seed
 from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25, Layout
-from kinemask.skeleton.packed import PackedWriter, open_packed
+from kinemask.skeleton.packed import PackedError, PackedWriter, open_packed
 from kinemask.training.pretrain import new_encoder, open_pretraining, save_encoders
 from kinemask.training.recipe import Preset, Recipe
 from tests.project import ROOT, make_tiny
 
-HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1)
+HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32")
 
 
 class Methods(Section):
@@ -29,6 +32,7 @@ class Methods(Section):
 def presets(tmp_path):
     params = read_yaml(ROOT / "params.yaml")
     make_tiny(params)
+    params["methods"] = resolve(params["methods"], ROOT / "params.yaml")
     path = tmp_path / "params.json"
     path.write_text(json.dumps(params))
     return load_params(Methods, {"methods": "methods"}, path).methods
@@ -55,17 +59,34 @@ def write_data(folder, test_offset=0.0):
             protocols={
                 "odd": lambda table: pd.Series(np.where(table["subject"] % 2, "test", "train"), table.index)
             },
-            mirror_keeps_label=True,
+            symmetries=("mirror",),
         )
     config = BenchmarkConfig(dataset="toy", protocol="odd", size="small")
     packed = open_packed(folder / "data/packed/toy")
     write_benchmark(folder / "data/benchmarks/toy-odd", name="toy-odd", config=config, packed=packed)
 
 
-def train(folder, monkeypatch, preset):
+def train(folder, monkeypatch, preset, hardware=HARDWARE):
     monkeypatch.chdir(folder)
-    work = open_pretraining("toy-odd", "mtmc", preset=preset, hardware=HARDWARE)
+    work = open_pretraining("toy-odd", "mtmc", preset=preset, hardware=hardware)
     return work, work.run(0, lambda *row: None)
+
+
+def with_labels(preset):
+    """The recipes with their method replaced by the one that learns from labels."""
+    sizes = preset.model_dump(mode="json")
+    for recipe in sizes.values():
+        kept = {name: recipe["method"][name] for name in ("pooling", "normal_view")}
+        recipe["method"] = {"name": "supervised", "label_smoothing": 0.1, **kept}
+    return Preset.model_validate_json(json.dumps(sizes))
+
+
+def rewrite(path, change):
+    change(pd.read_parquet(path)).to_parquet(path, index=False)
+
+
+def checkpoint_folders(folder):
+    return {path.name for path in (folder / ".checkpoints").iterdir()}
 
 
 def same_weights(one, other):
@@ -91,11 +112,71 @@ def test_test_clips_change_no_weight(tmp_path, monkeypatch):
     assert same_weights(*trained)
 
 
-def test_test_labels_cannot_be_read_by_a_pretraining(tmp_path, monkeypatch):
+@pytest.mark.parametrize("change", [lambda preset: preset, with_labels], ids=["mtmc", "supervised"])
+def test_test_labels_cannot_be_read_by_a_pretraining(tmp_path, monkeypatch, change):
     write_data(tmp_path)
     (tmp_path / "data/benchmarks/toy-odd/test.parquet").unlink()
-    _, trained = train(tmp_path, monkeypatch, presets(tmp_path)["mtmc"])
+    _, trained = train(tmp_path, monkeypatch, change(presets(tmp_path)["mtmc"]))
     assert trained.result.steps == 30
+
+
+def test_a_pretraining_without_labels_opens_none(tmp_path, monkeypatch):  # trap E12
+    preset = presets(tmp_path)["mtmc"]
+    trained = []
+    for name in ("whole", "blind"):
+        folder = tmp_path / name
+        write_data(folder)
+        if name == "blind":
+            rewrite(folder / "data/packed/toy/clips.parquet", lambda table: table.assign(label=0))
+            for part in ("train", "test"):
+                rewrite(
+                    folder / f"data/benchmarks/toy-odd/{part}.parquet",
+                    lambda table: table.drop(columns="label"),
+                )
+        work, result = train(folder, monkeypatch, preset)
+        assert work.labels is None
+        assert work.domain.num_classes is None
+        trained.append(result)
+    assert same_weights(*trained)
+    with pytest.raises(PackedError, match=r"train\.parquet is missing or damaged"):
+        train(folder, monkeypatch, with_labels(preset))
+
+
+def test_a_supervised_pretraining_is_given_the_labels_of_the_training_clips(tmp_path, monkeypatch):
+    preset = with_labels(presets(tmp_path)["mtmc"])
+    trained = []
+    for name in ("right", "wrong"):
+        folder = tmp_path / name
+        write_data(folder)
+        if name == "wrong":
+            change = lambda table: table.assign(label=(table["label"] + 1) % 3)  # noqa: E731
+            rewrite(folder / "data/benchmarks/toy-odd/train.parquet", change)
+        work, result = train(folder, monkeypatch, preset)
+        trained.append(result)
+        if name == "right":
+            assert work.labels.tolist() == [number % 3 for number in range(0, 48, 2)]
+            assert work.domain.num_classes == 3
+    assert not same_weights(*trained)
+    assert {"cross_entropy", "top1"} < set(trained[0].result.summary())
+
+
+def test_runs_on_other_clips_or_in_another_precision_are_other_runs(tmp_path, monkeypatch):
+    preset = presets(tmp_path)["mtmc"]
+    write_data(tmp_path)
+    _, first = train(tmp_path, monkeypatch, preset)
+    assert len(checkpoint_folders(tmp_path)) == 1
+    half = HARDWARE.model_copy(update={"precision": "bfloat16"})
+    _, second = train(tmp_path, monkeypatch, preset, hardware=half)
+    assert len(checkpoint_folders(tmp_path)) == 2
+    assert not same_weights(first, second)
+    assert all(value.dtype == torch.float32 for value in second.weights.values())
+    # As many clips of the same data, but the others.
+    rewrite(
+        tmp_path / "data/benchmarks/toy-odd/train.parquet", lambda table: table.assign(row=table["row"] + 1)
+    )
+    _, third = train(tmp_path, monkeypatch, preset)
+    assert len(checkpoint_folders(tmp_path)) == 3
+    assert not same_weights(first, third)
 
 
 def test_the_untrained_control_starts_where_the_method_starts(tmp_path, monkeypatch):
@@ -127,17 +208,23 @@ def test_a_saved_encoder_says_what_it_is_and_can_be_built_from_that(tmp_path, mo
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["mtmc", "random", "raw"])
+def num_weights(module):
+    return sum(weight.numel() for weight in module.parameters())
+
+
+@pytest.mark.parametrize("name", list(read_yaml(ROOT / "params.yaml")["methods"]))
 @pytest.mark.parametrize("size", ["small", "paper"])
 def test_every_recipe_of_the_project_builds(name, size):
-    class One(Section):
-        method: Preset
-
-    recipe = load_params(One, {"method": f"methods.{name}"}, ROOT / "params.yaml").method.recipe(size)
+    methods = read_yaml(ROOT / "params.yaml")["methods"]
+    section = json.dumps(resolve(methods, ROOT / "params.yaml")[name])
+    recipe = Preset.model_validate_json(section).recipe(size)
     assert isinstance(recipe, Recipe)
+    domain = Domain(layout=KINECT25, num_persons=2, symmetries=frozenset(), num_classes=60)
     with torch.device("meta"):
         encoder = new_encoder(recipe, layout=KINECT25, num_persons=2)
-    num_weights = sum(weight.numel() for weight in encoder.parameters())
+        method = METHODS[recipe.method.name](recipe.method, encoder, recipe.inputs, domain)
     if (name, size) == ("mtmc", "paper"):
         # METHOD_MTMC B4 counts 44,998,656 in the GRUs; the input norm adds 2 x 150.
-        assert num_weights == 44_998_656 + 300
+        assert num_weights(encoder) == 44_998_656 + 300
+        assert num_weights(method.projector) == 4_458_624
+        assert num_weights(method.decoder) == 4_541_590

@@ -19,7 +19,7 @@ def ignore(*arguments):
 
 
 def run(task, seeds, *, processes, on_log=ignore, threads=1, device="cpu"):
-    hardware = HardwareConfig(device=device, processes=processes, threads=threads)
+    hardware = HardwareConfig(device=device, processes=processes, threads=threads, precision="float32")
     return run_seeds(task, seeds, hardware=hardware, on_log=on_log)
 
 

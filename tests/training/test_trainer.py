@@ -69,6 +69,17 @@ def test_rows_hold_the_means_since_the_last_row_and_the_rate():
     assert result.history[0]["lr"] == pytest.approx(0.01)
 
 
+def test_a_method_is_told_the_share_of_steps_that_lie_behind_also_after_a_resume(checkpoints):
+    whole = toy_trainer(steps=5)
+    whole.run()
+    assert whole.method.seen_done == [0.0, 0.2, 0.4, 0.6, 0.8]
+    with pytest.raises(Interrupted):
+        toy_trainer(checkpoints=checkpoints, steps=5, log=stop_at(4)).run()
+    resumed = toy_trainer(checkpoints=checkpoints, steps=5)
+    resumed.run()
+    assert resumed.method.seen_done == [0.6, 0.8]
+
+
 def test_epochs_are_clips_seen_over_clips():
     result = toy_trainer(steps=5).run()
     assert result.steps == 5

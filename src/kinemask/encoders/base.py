@@ -1,31 +1,34 @@
 """What every encoder offers: a sequence of features and named ways to pool it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from kinemask.encoders.precision import Network
 from kinemask.skeleton.batch import Batch
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Features per frame. `seen` is True where at least one person was present in the frame."""
+    """Features per frame, float32. `seen` is True where at least one person was present in the frame."""
 
     sequence: Float[Tensor, "N T D"]
     seen: Bool[Tensor, "N T"]
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Network, ABC):
     """Maps a batch of clips to features; features of frames without anyone are never pooled."""
 
     poolings: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def forward(self, batch: Batch) -> Encoded:
-        """Features of every frame."""
+        """Features of every frame. In training the batch counts as clean, see `encode_views`."""
 
     @abstractmethod
     def pool(self, encoded: Encoded, pooling: str) -> Float[Tensor, "N P"]:
@@ -34,3 +37,30 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def pooled_width(self, pooling: str) -> int:
         """P of that pooling."""
+
+    def encode_views(
+        self, views: Sequence[Batch], *, prompts: Sequence[Float[Tensor, "M V C"] | None], clean: int
+    ) -> list[Encoded]:
+        """Features of several views in one pass; views may differ in their number of clips.
+
+        A prompt is learned and added to what all clips of its view are fed; this encoder takes none. `clean`
+        is the number of the view that is not damaged: running statistics move by that one only (trap E3), and
+        by none if it is -1. This encoder has no such statistics.
+        """
+        if any(prompt is not None for prompt in prompts):
+            raise ValueError(f"{type(self).__name__} takes no prompts")
+        check_views(views, prompts=prompts, clean=clean)
+        joined: Encoded = self(
+            Batch(torch.cat([view.joints for view in views]), torch.cat([view.present for view in views]))
+        )
+        counts = [len(view.joints) for view in views]
+        parts = zip(torch.split(joined.sequence, counts), torch.split(joined.seen, counts), strict=True)
+        return [Encoded(sequence, seen) for sequence, seen in parts]
+
+
+def check_views(views: Sequence[Batch], *, prompts: Sequence[Tensor | None], clean: int) -> None:
+    """Raises ValueError if there is not one prompt or None a view, or no view of number `clean`."""
+    if len(prompts) != len(views):
+        raise ValueError(f"every view has a prompt or None: found {len(prompts)} for {len(views)} view(s)")
+    if not -1 <= clean < len(views):
+        raise ValueError(f"clean is the number of a view or -1: found {clean} for {len(views)} view(s)")

@@ -1,76 +1,33 @@
 """Recurrent encoders over whole frames: all joints of all persons are one input vector (METHOD_MTMC B4)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from kinemask.encoders.base import Encoded, Encoder
+from kinemask.encoders.base import Encoded, Encoder, check_views
+from kinemask.encoders.norm import MaskedBatchNorm
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch
 
 
 class GRUConfig(Section):
-    """`bigru` reads both ways; `causal_twin` is two forward GRUs a layer, as the ancestors run it (E1)."""
+    """`bigru` reads both ways; `causal_twin` is two forward GRUs a layer, as the ancestors run it (E1).
+
+    `norm_statistics` says which views move the running statistics of the input norm, which evaluation uses:
+    the clean one of a pass, or every view of a pass with a clean one, in turn, as the ancestors do (E3).
+    """
 
     name: Literal["gru"]
     form: Literal["bigru", "causal_twin"]
     hidden: int = Field(ge=1)
     depth: int = Field(ge=1)
     input_norm: Literal["none", "batch"]
-
-
-class MaskedBatchNorm(nn.Module):
-    """Standardises every coordinate by statistics of present persons only; absent ones stay zero.
-
-    In training the statistics are the batch's. The running ones, used in evaluation, move only while
-    `updates_statistics` is True, so that damaged views leave no trace in them (trap E3).
-    """
-
-    def __init__(self, *, width: int, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
-        super().__init__()
-        self.momentum, self.epsilon = momentum, epsilon
-        self.updates_statistics = True
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.mean: Tensor
-        self.variance: Tensor
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("variance", torch.ones(width))
-
-    def forward(
-        self, frames: Float[Tensor, "N T D"], present: Bool[Tensor, "N T D"]
-    ) -> Float[Tensor, "N T D"]:
-        """The standardised frames."""
-        mean, variance = self.mean, self.variance
-        if self.training:
-            count = present.sum(dim=(0, 1)).clamp(min=1)
-            mean = (frames * present).sum(dim=(0, 1)) / count
-            variance = (((frames - mean) ** 2) * present).sum(dim=(0, 1)) / count
-            if self.updates_statistics:
-                with torch.no_grad():
-                    self.mean.lerp_(mean, self.momentum)
-                    self.variance.lerp_(variance, self.momentum)
-        scaled = (frames - mean) * torch.rsqrt(variance + self.epsilon) * self.weight + self.bias
-        return torch.where(present, scaled, 0.0)
-
-
-@contextmanager
-def statistics_frozen(module: nn.Module) -> Iterator[None]:
-    """Within, no running statistics of `module` move, though it is in training."""
-    norms = [norm for norm in module.modules() if isinstance(norm, MaskedBatchNorm)]
-    for norm in norms:
-        norm.updates_statistics = False
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.updates_statistics = True
+    norm_statistics: Literal["clean", "every_view"]
 
 
 class GRUEncoder(Encoder):
@@ -84,6 +41,7 @@ class GRUEncoder(Encoder):
         super().__init__()
         self.num_persons = num_persons
         self.both_ways = config.form == "bigru"
+        self.every_view_moves = config.norm_statistics == "every_view"
         self.width = 2 * config.hidden
         frame_width = num_persons * num_joints * num_coordinates
         self.norm = MaskedBatchNorm(width=frame_width) if config.input_norm == "batch" else None
@@ -96,26 +54,38 @@ class GRUEncoder(Encoder):
             )
             for width in widths
         )
-        for name, weight in self.layers.named_parameters():
-            if weight.ndim == 2 and "weight" in name:
+        for weight in self.layers.parameters():
+            if weight.ndim == 2:  # the stacked matrices of the gates, each as one (METHOD B4)
                 nn.init.xavier_uniform_(weight)
 
     def forward(self, batch: Batch) -> Encoded:
         """Features of every frame, (N, T, 2 x hidden). Raises ValueError for more persons than built for."""
-        persons, num_joints, num_coordinates = batch.joints.shape[2:]
-        if persons > self.num_persons:
-            raise ValueError(
-                f"this encoder takes {self.num_persons} person(s) a clip, the batch has {persons}"
-            )
-        missing = (self.num_persons - persons) * num_joints * num_coordinates
-        frames = nn.functional.pad(rearrange(batch.joints, "N T M V C -> N T (M V C)"), (0, missing))
-        if self.norm is not None:
-            shown = repeat(batch.present, "N T M -> N T (M V C)", V=num_joints, C=num_coordinates)
-            frames = self.norm(frames, nn.functional.pad(shown, (0, missing)))
-        for layer in self.layers:
-            assert isinstance(layer, nn.ModuleList)
-            frames = torch.cat([gru(frames)[0] for gru in layer], dim=-1)
-        return Encoded(frames, batch.present.any(dim=2))
+        return self.encode_views([batch], prompts=[None], clean=0)[0]
+
+    def encode_views(
+        self, views: Sequence[Batch], *, prompts: Sequence[Float[Tensor, "M V C"] | None], clean: int
+    ) -> list[Encoded]:
+        """Features of several views: each normed by its own statistics, all through the layers at once.
+
+        A prompt, of as many persons as the encoder is built for, is added to those who are present, behind
+        the norm. In PCM3 it stands before the norm, whose batch mean takes away what is the same for all.
+        """
+        check_views(views, prompts=prompts, clean=clean)
+        every = self.every_view_moves and clean >= 0
+        fed = [
+            self._frames(view, prompt, moves_statistics=every or number == clean)
+            for number, (view, prompt) in enumerate(zip(views, prompts, strict=True))
+        ]
+        frames = torch.cat(fed)
+        with self.autocast(frames.device):
+            for layer in self.layers:
+                assert isinstance(layer, nn.ModuleList)
+                frames = torch.cat([gru(frames)[0] for gru in layer], dim=-1)
+        sequences = torch.split(frames.float(), [len(view.joints) for view in views])
+        return [
+            Encoded(sequence, view.present.any(dim=2))
+            for sequence, view in zip(sequences, views, strict=True)
+        ]
 
     def pool(self, encoded: Encoded, pooling: str) -> Float[Tensor, "N P"]:
         """`mean` or `max` over seen frames; `last` seen frame (for the backward half the first one, E1)."""
@@ -132,6 +102,25 @@ class GRUEncoder(Encoder):
     def pooled_width(self, pooling: str) -> int:
         """2 x hidden for every pooling."""
         return self.width
+
+    def _frames(
+        self, batch: Batch, prompt: Float[Tensor, "M V C"] | None, *, moves_statistics: bool
+    ) -> Float[Tensor, "N T D"]:
+        """What the first layer is fed: one vector a frame, of all persons that the encoder is built for."""
+        persons, num_joints, num_coordinates = batch.joints.shape[2:]
+        if persons > self.num_persons:
+            raise ValueError(
+                f"this encoder takes {self.num_persons} person(s) a clip, the batch has {persons}"
+            )
+        missing = (self.num_persons - persons) * num_joints * num_coordinates
+        frames = nn.functional.pad(rearrange(batch.joints, "N T M V C -> N T (M V C)"), (0, missing))
+        shown = repeat(batch.present, "N T M -> N T (M V C)", V=num_joints, C=num_coordinates)
+        shown = nn.functional.pad(shown, (0, missing))
+        if self.norm is not None:
+            frames = self.norm(frames, shown, moves_statistics=moves_statistics)
+        if prompt is not None:
+            frames = torch.where(shown, frames + rearrange(prompt, "M V C -> (M V C)"), frames)
+        return frames
 
     def _ends(self, encoded: Encoded) -> Float[Tensor, "N P"]:
         num_frames = encoded.seen.shape[1]

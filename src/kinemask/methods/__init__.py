@@ -1,4 +1,4 @@
-"""Methods: ways to train an encoder without labels. `METHODS` names them all."""
+"""Methods: ways to train an encoder. `METHODS` names them all."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -6,26 +6,33 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from kinemask.encoders.base import Encoder
-from kinemask.methods.base import Method
-from kinemask.methods.mtmc import Mtmc, MtmcConfig
+from kinemask.methods.base import Domain, Method
+from kinemask.methods.mtmc import Mtmc
+from kinemask.methods.mtmc_config import MtmcConfig
+from kinemask.methods.supervised import Supervised, SupervisedConfig
 from kinemask.methods.untrained import Untrained, UntrainedConfig
 from kinemask.skeleton.inputs import InputConfig
-from kinemask.skeleton.layout import Layout
 
-MethodConfig = Annotated[MtmcConfig | UntrainedConfig, Field(discriminator="name")]
+MethodConfig = Annotated[MtmcConfig | SupervisedConfig | UntrainedConfig, Field(discriminator="name")]
 
-
-def _mtmc(config: Any, encoder: Encoder, inputs: InputConfig, layout: Layout, num_persons: int) -> Method:
-    return Mtmc(config=config, encoder=encoder, inputs=inputs, layout=layout, num_persons=num_persons)
+# The only ones that a pretraining gives the labels of its training clips, as LabelledClips (trap E12).
+LEARN_FROM_LABELS = frozenset({"supervised"})
 
 
-def _untrained(
-    config: Any, encoder: Encoder, inputs: InputConfig, layout: Layout, num_persons: int
-) -> Method:
+def _mtmc(config: Any, encoder: Encoder, inputs: InputConfig, domain: Domain) -> Method:
+    return Mtmc(config=config, encoder=encoder, inputs=inputs, domain=domain)
+
+
+def _supervised(config: Any, encoder: Encoder, inputs: InputConfig, domain: Domain) -> Method:
+    return Supervised(config=config, encoder=encoder, inputs=inputs, domain=domain)
+
+
+def _untrained(config: Any, encoder: Encoder, inputs: InputConfig, domain: Domain) -> Method:
     return Untrained(encoder=encoder)
 
 
-METHODS: dict[str, Callable[[Any, Encoder, InputConfig, Layout, int], Method]] = {
+METHODS: dict[str, Callable[[Any, Encoder, InputConfig, Domain], Method]] = {
     "mtmc": _mtmc,
+    "supervised": _supervised,
     "untrained": _untrained,
 }

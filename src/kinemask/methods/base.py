@@ -9,6 +9,18 @@ from torch import Tensor, nn
 
 from kinemask.encoders.base import Encoder
 from kinemask.skeleton.batch import RaggedClips
+from kinemask.skeleton.clip import Symmetry
+from kinemask.skeleton.layout import Layout
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What the clips of a benchmark are like."""
+
+    layout: Layout
+    num_persons: int  # M
+    symmetries: frozenset[Symmetry]  # changes of a clip that keep its label, whichever it is
+    num_classes: int | None = None  # told to methods that learn from labels, and to no other
 
 
 @dataclass(frozen=True)
@@ -20,13 +32,16 @@ class StepOutput:
 
 
 class Method(nn.Module, ABC):
-    """A way to train `encoder` without labels."""
+    """A way to train `encoder`."""
 
     encoder: Encoder
 
     @abstractmethod
-    def training_step(self, clips: RaggedClips, generator: torch.Generator) -> StepOutput:
-        """The loss of one batch. All chance comes from `generator`."""
+    def training_step(self, clips: RaggedClips, generator: torch.Generator, done: float) -> StepOutput:
+        """The loss of one batch. All chance comes from `generator`.
+
+        `done`, in [0, 1), is the share of all steps that lie behind, for what changes as training goes on.
+        """
 
     def after_optimizer_step(self, step: int) -> None:
         """What must follow an accepted update, such as moving a teacher."""

@@ -34,6 +34,6 @@ class Untrained(Method):
         super().__init__()
         self.encoder = encoder
 
-    def training_step(self, clips: RaggedClips, generator: torch.Generator) -> StepOutput:
+    def training_step(self, clips: RaggedClips, generator: torch.Generator, done: float) -> StepOutput:
         """Raises RuntimeError: an untrained encoder that takes a step is a mistake in the caller."""
         raise RuntimeError("an untrained control takes no training steps: its recipe has training: null")

@@ -1,24 +1,30 @@
 """Pretraining of one seed: data in, a trained encoder out."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from safetensors.torch import save
+from torch import Tensor
 
 from kinemask.encoders import build_encoder
 from kinemask.encoders.base import Encoder
 from kinemask.hardware import HardwareConfig
-from kinemask.methods import METHODS
+from kinemask.methods import LEARN_FROM_LABELS, METHODS
+from kinemask.methods.base import Domain
+from kinemask.methods.supervised import LabelledClips
 from kinemask.run_key import code_digest
 from kinemask.seeding import derive_seed
 from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
 from kinemask.skeleton.inputs import centre
 from kinemask.skeleton.layout import Layout
-from kinemask.skeleton.packed import PackedClips
+from kinemask.skeleton.packed import DatasetInfo, PackedClips
 from kinemask.skeleton.resident import load_clips, to_device
 from kinemask.storage import whole_folder, write_whole, writing
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
@@ -27,7 +33,7 @@ from kinemask.training.trainer import Log, Trainer, TrainingResult
 
 PRETRAINED = Path("results/pretrain")
 
-Weights = dict[str, torch.Tensor]
+Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,10 @@ class Pretraining:
     name: str  # shown beside the bar
     recipe: Recipe
     clips: RaggedClips  # those to train on, and no others
-    layout: Layout
-    num_persons: int
+    labels: Int[Tensor, " N"] | None  # of these clips; None unless the method is in LEARN_FROM_LABELS
+    domain: Domain
     data_sha256: str
+    rows_sha256: str  # of which clips of the data are trained on
     hardware: HardwareConfig
     checkpoints: Path = CHECKPOINTS
 
@@ -58,63 +65,72 @@ class Pretraining:
         """
         recipe, device = self.recipe, self.hardware.device
         torch.manual_seed(derive_seed(seed, "weights"))
-        encoder = new_encoder(recipe, layout=self.layout, num_persons=self.num_persons)
+        encoder = new_encoder(recipe, layout=self.domain.layout, num_persons=self.domain.num_persons)
         training = recipe.training
         if training is None:
             return Pretrained(encoder.state_dict(), TrainingResult([], steps=0, epochs=0.0))
         build = METHODS[recipe.method.name]
-        method = build(recipe.method, encoder, recipe.inputs, self.layout, self.num_persons).to(device)
+        method = build(recipe.method, encoder, recipe.inputs, self.domain).to(device)
+        clips = to_device(self.clips, device)
+        if self.labels is not None:
+            clips = LabelledClips.of(clips, self.labels)
         with open_checkpoints(self._identity(seed), root=self.checkpoints) as checkpoints:
             result = Trainer(
                 name=f"{self.name} seed {seed}",
                 method=method,
-                clips=to_device(self.clips, device),
+                clips=clips,
                 batch_size=training.batch_size,
                 seed=seed,
                 optim=training.optimizer,
                 budget=training.budget,
                 log_every_steps=training.log_every_steps,
                 checkpoint_every_steps=training.checkpoint_every_steps,
+                precision=self.hardware.precision,
                 log=log,
                 checkpoints=checkpoints,
             ).run()
         return Pretrained({name: value.cpu() for name, value in encoder.state_dict().items()}, result)
 
     def _identity(self, seed: int) -> dict[str, str]:
-        """What makes two runs the same run; processes side by side change nothing, device and threads may."""
+        """What makes two runs the same run; processes side by side change nothing, the other hardware may."""
+        domain = asdict(self.domain) | {"symmetries": sorted(self.domain.symmetries)}
         return {
             "recipe": json.dumps(self.recipe.model_dump(mode="json"), sort_keys=True),
             "data": self.data_sha256,
-            "clips": str(len(self.clips)),
-            "persons": str(self.num_persons),
-            "layout": json.dumps(asdict(self.layout), sort_keys=True),
+            "clips": self.rows_sha256,
+            "domain": json.dumps(domain, sort_keys=True),
             "seed": str(seed),
             "device": self.hardware.device,
             "threads": str(self.hardware.threads),
+            "precision": self.hardware.precision,
             "torch": torch.__version__,
             "code": code_digest(),
         }
 
 
 def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: HardwareConfig) -> Pretraining:
-    """The pretraining of a method on the training clips of a benchmark, whose labels are not read.
+    """The pretraining of a method on the training clips of a benchmark.
 
+    Their labels are read only for a method in LEARN_FROM_LABELS (trap E12), those of test clips never.
     Raises RecipeError if the recipe does not fit the body of the dataset.
     """
     about = read_benchmark(BENCHMARKS / benchmark)
-    rows = read_split(BENCHMARKS / benchmark, "train", with_labels=False)["row"]
-    packed = open_data(about)
     recipe = preset.recipe(about.size)
+    may_see_labels = recipe.method.name in LEARN_FROM_LABELS
+    table = read_split(BENCHMARKS / benchmark, "train", with_labels=may_see_labels)
+    packed = open_data(about)
     problem = recipe.misfit_body(packed.info.layout)
     if problem:
         raise RecipeError(f"{benchmark}: {problem}: edit methods.{method}.{about.size} in params.yaml")
+    rows = table["row"].to_numpy(np.int64)
     return Pretraining(
         name=f"pretrain {benchmark} {method}",
         recipe=recipe,
         clips=input_clips(packed, rows.tolist(), recipe),
-        layout=packed.info.layout,
-        num_persons=packed.info.persons,
+        labels=torch.from_numpy(table["label"].to_numpy(np.int64, copy=True)) if may_see_labels else None,
+        domain=_domain(packed.info, num_classes=len(about.class_names) if may_see_labels else None),
         data_sha256=about.data_sha256,
+        rows_sha256=hashlib.sha256(rows.tobytes()).hexdigest(),
         hardware=hardware,
     )
 
@@ -128,8 +144,8 @@ def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mappi
     about = {
         "encoder": work.recipe.encoder.model_dump(mode="json"),
         "inputs": work.recipe.inputs.model_dump(mode="json"),
-        "layout": asdict(work.layout),
-        "persons": work.num_persons,
+        "layout": asdict(work.domain.layout),
+        "persons": work.domain.num_persons,
     }
     # A single entry: several come out in chance order, and the bytes would differ from run to run.
     metadata = {"kinemask": json.dumps(about, sort_keys=True)}
@@ -151,3 +167,12 @@ def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
 def input_clips(packed: PackedClips, rows: list[int], recipe: Recipe) -> RaggedClips:
     """The clips of those rows as the recipe wants them, with the origin moved."""
     return centre(load_clips(packed, rows), config=recipe.inputs, layout=packed.info.layout)
+
+
+def _domain(info: DatasetInfo, *, num_classes: int | None) -> Domain:
+    return Domain(
+        layout=info.layout,
+        num_persons=info.persons,
+        symmetries=frozenset(info.symmetries),
+        num_classes=num_classes,
+    )

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinemask.encoders.precision import set_precision
 from kinemask.errors import KinemaskError
+from kinemask.hardware import Precision
 from kinemask.methods.base import Method, StepOutput
 from kinemask.progress import progress
 from kinemask.seeding import derive_seed
@@ -60,9 +62,11 @@ class Trainer:
         budget: BudgetConfig,
         log_every_steps: int,
         checkpoint_every_steps: int,
+        precision: Precision,
         log: Log,
         checkpoints: Checkpoints | None,
     ) -> None:
+        set_precision(method, getattr(torch, precision))
         self.name = name
         self.method = method
         self.clips = clips
@@ -108,7 +112,7 @@ class Trainer:
         # Layers such as nn.Dropout take no generator: this is what they draw from.
         torch.manual_seed(derive_seed(self.seed, "layers", self.step))
         batch = self.clips.select(self.order.at(self.step).to(self.clips.offsets.device))
-        out = self.method.training_step(batch, self.generator)
+        out = self.method.training_step(batch, self.generator, self.step / self.num_steps)
         self.optimizer.zero_grad(set_to_none=True)
         out.loss.backward()  # type: ignore[no-untyped-call]
         # Without a limit this measures the norm and changes nothing.
