@@ -12,7 +12,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint format ui smoke bench lock clean
+.PHONY: help setup reproduce grid test lint format ui smoke bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ $(READY): requirements.lock pyproject.toml
 reproduce: $(READY) ## run what params.yaml asks for, then print the results
 	@started=$$(date +%s) && PATH="$(CURDIR)/$(BIN):$$PATH" && export PATH && \
 	kinemask check && dvc repro && kinemask summary --started $$started
+
+grid: $(READY) ## run a grid of params.yaml: make grid GRID=mtmc; without a name, list them
+	@PATH="$(CURDIR)/$(BIN):$$PATH" kinemask grid $(GRID)
 
 test: $(READY) lint ## the whole test suite, with lint, types and the layer contract
 	$(BIN)/python -m pytest -n $$(getconf _NPROCESSORS_ONLN)

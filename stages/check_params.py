@@ -1,15 +1,15 @@
-"""Check the whole of params.yaml before anything runs, and say so in data/params.checked."""
+"""Check the whole of params.yaml before anything runs, and settle what the stages of each method read."""
 
 from pathlib import Path
 
-from kinemask.params import check
+from kinemask.params import check, write_plan
 from kinemask.stage import run_stage
 from kinemask.storage import write_text
 
 
 def main() -> None:
-    check()
-    # Always the same text: who depends on it runs after the check, and is not made stale by it.
+    # The same bytes for the same values: who depends on them is made stale by a change of theirs alone.
+    write_plan(check())
     write_text(Path("data/params.checked"), "params.yaml is valid\n")
 
 

@@ -11,15 +11,15 @@ from kinemask.training.recipe import Preset
 from kinemask.training.seeds_pool import run_seeds
 
 READS = {
-    "seeds": "run.seeds",
-    "method": "methods.{method}",
+    "seeds": "plan.seeds",
+    "method": "plan.method",
     "embed": "evaluation.embed",
     "hardware": "hardware",
 }
 
 
 class Params(Section):
-    """What this stage reads of params.yaml."""
+    """What this stage reads of the plan of the method and of params.yaml."""
 
     seeds: tuple[int, ...]
     method: Preset

@@ -10,11 +10,11 @@ from kinemask.record import Clock
 from kinemask.section import Section, load_params
 from kinemask.stage import run_stage
 
-READS = {"seeds": "run.seeds", "linear": "evaluation.linear", "hardware": "hardware"}
+READS = {"seeds": "plan.seeds", "linear": "evaluation.linear", "hardware": "hardware"}
 
 
 class Params(Section):
-    """What this stage reads of params.yaml."""
+    """What this stage reads of the plan of the method and of params.yaml."""
 
     seeds: tuple[int, ...]
     linear: LinearConfig
@@ -23,7 +23,7 @@ class Params(Section):
 
 def main(benchmark: str, method: str) -> None:
     clock = Clock()
-    params = load_params(Params, READS)
+    params = load_params(Params, READS, method=method)
     clock.begin_work()
     probed = run_fits(
         partial(probe_linear, config=params.linear),

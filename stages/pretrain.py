@@ -11,11 +11,11 @@ from kinemask.training.pretrain import open_pretraining, save_encoders
 from kinemask.training.recipe import Preset
 from kinemask.training.seeds_pool import run_seeds
 
-READS = {"seeds": "run.seeds", "method": "methods.{method}", "hardware": "hardware"}
+READS = {"seeds": "plan.seeds", "method": "plan.method", "hardware": "hardware"}
 
 
 class Params(Section):
-    """What this stage reads of params.yaml."""
+    """What this stage reads of the plan of the method and of params.yaml."""
 
     seeds: tuple[int, ...]
     method: Preset

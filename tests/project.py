@@ -28,10 +28,7 @@ def make_tiny(params: dict[str, Any]) -> None:
     small["training"] |= {"batch_size": 16, "log_every_steps": 5, "checkpoint_every_steps": 5}
     small["training"]["budget"] = {"steps": 30}
     small["method"]["queue_length"] = 32
-    for method in ("mtmc", "random"):
-        params["methods"][method]["small"]["encoder"] = {
-            "name": "gru", "form": "bigru", "hidden": 12, "depth": 1, "input_norm": "none",
-        }  # fmt: skip
+    small["encoder"] |= {"hidden": 12, "depth": 1}  # those of `random` and of all that inherit from mtmc too
     params["evaluation"]["statistics"] |= {"resamples": 100, "permutations": 100}
 
 

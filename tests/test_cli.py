@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from kinemask.cli import app
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("check", "data", "summary", "track", "ui")
+COMMANDS = ("check", "data", "grid", "summary", "track", "ui")
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """The graph as its user meets it: run, run again, edited, misused, killed. Slow, each runs `dvc repro`."""
 
+import json
 import os
 import signal
+import sys
 import time
 
 import pandas as pd
 import psutil
 import pytest
 
+from kinemask.section import read_yaml
 from tests.project import Project, make_tiny, stages_run
 
 pytestmark = pytest.mark.slow
@@ -59,6 +62,76 @@ def test_one_number_of_one_method_reruns_that_method_and_the_tables_only(finishe
     assert len(ran) == 6
     finished.edit(lambda params: params["methods"]["mtmc"]["small"]["method"].update(temperature=0.1))
     finished.repro()
+
+
+def test_a_base_runs_what_inherits_the_change_again_and_a_preset_only_itself(finished):
+    before = (finished.folder / "params.yaml").read_text()
+    ours = {f"{stage}@kinesim-xsub-random" for stage in ("pretrain", "embed", "linear", "knn")}
+    finished.edit(lambda params: params["methods"]["random"].update(small={"inputs": {"num_frames": 16}}))
+    assert set(stages_run(finished.repro())) == {"stages/dvc.yaml:params", *ours, "tables"}
+    finished.edit(lambda params: params["methods"]["mtmc"]["small"]["encoder"].update(hidden=10))
+    ran = stages_run(finished.repro("embed"))  # with all it needs
+    assert {"pretrain@kinesim-xsub-random", "pretrain@kinesim-xsub-mtmc"} <= set(ran)
+    (finished.folder / "params.yaml").write_text(before)
+    finished.repro()
+
+
+def test_more_seeds_of_a_method_run_alone_and_train_no_finished_seed_again(finished):
+    weights = finished.folder / "results/pretrain/kinesim-xsub/mtmc"
+    checkpoints = finished.folder / ".checkpoints"
+    first = {path.name: path.read_bytes() for path in weights.iterdir()}
+    touched = {path: path.stat().st_mtime_ns for path in checkpoints.glob("*/checkpoint.safetensors")}
+    finished.edit(lambda params: params["run"].update(more_seeds={"mtmc": [5]}))
+    ran = stages_run(finished.repro())
+    assert {name for name in ran if name.endswith("-random")} == set()
+    assert {"pretrain@kinesim-xsub-mtmc", "knn@kinesim-xsub-mtmc", "tables"} <= set(ran)
+    assert {path.name for path in weights.iterdir()} == {*first, "seed-5.safetensors"}
+    assert {name: (weights / name).read_bytes() for name in first} == first
+    assert touched
+    assert {path: path.stat().st_mtime_ns for path in touched} == touched
+    table = pd.read_csv(finished.folder / "reports/results.csv")
+    assert dict(zip(table["method"], table["num_seeds"], strict=True)) == {"mtmc": 3, "random": 2}
+    finished.edit(lambda params: params["run"].pop("more_seeds"))
+    finished.repro()
+
+
+def test_an_ablation_is_one_line_of_dvc(finished):
+    before = (finished.folder / "params.yaml").read_text()
+    place = "methods.mtmc.small.method"
+    changes = (
+        f"{place}.mask.motion=uniform",
+        f"{place}.extreme_view.axis_mask=null",
+        f"+{place}.normal_view.reverse.probability=0.5",  # a key that the file does not have
+    )
+    words = [word for change in changes for word in ("-S", change)]
+    done = finished.run("dvc", "exp", "run", *words)
+    ran = stages_run(done.stdout + done.stderr)
+    assert {"pretrain@kinesim-xsub-mtmc", "tables"} <= set(ran)
+    assert not any(name.endswith("-random") for name in ran)
+    method = json.loads((finished.folder / "data/plan/mtmc.json").read_text())["method"]["small"]["method"]
+    assert method["mask"]["motion"] == "uniform"
+    assert method["extreme_view"]["axis_mask"] is None
+    assert method["normal_view"]["reverse"] == {"probability": 0.5}
+    (finished.folder / "params.yaml").write_text(before)
+    finished.repro()
+
+
+def test_a_grid_is_one_command_and_the_way_back_runs_nothing_again(finished):
+    before = read_yaml(finished.folder / "params.yaml")["run"]
+    grid = {"benchmarks": ["kinesim-xsub"], "methods": ["random", "raw"], "seeds": [0], "reference": "raw"}
+    finished.edit(lambda params: params.update(grids={"floor": grid}))
+    done = finished.run(sys.executable, "-m", "kinemask.cli", "grid", "floor")
+    assert "grid floor: 1 benchmarks, 2 methods, 0 pretrainings" in done.stdout
+    assert "  raw: 0.0 in 1 benchmarks" in done.stdout
+    table = pd.read_csv(finished.folder / "reports/ablation.csv")
+    assert table["method"].tolist() == ["raw", "random"] * 2
+    assert table.loc[table["method"] == "random", "difference"].notna().all()
+    again = finished.run(sys.executable, "-m", "kinemask.cli", "grid", "floor")
+    assert "asks for it already" in again.stdout
+    assert stages_run(again.stdout) == []
+    finished.edit(lambda params: params.update(run=before))
+    ran = stages_run(finished.repro())  # random has lost a seed and got it back
+    assert not any(name.endswith("-mtmc") for name in ran)
 
 
 def test_another_number_of_processes_runs_only_the_check(finished):
@@ -123,7 +196,7 @@ def is_pretraining(process):
     ("edit", "said"),
     [
         (lambda p: p["run"].update(benchmarks=["ntu60-xsup"]), "names 'ntu60-xsup'; there are irds-xgroup"),
-        (lambda p: p["run"].update(methods=["mtmcc"]), "names 'mtmcc'; there are mtmc, random, raw"),
+        (lambda p: p["run"].update(methods=["mtmcc"]), "names 'mtmcc'; there are aimclr, "),
         (lambda p: p["methods"]["mtmc"]["small"]["method"].update(temprature=1), "temprature: Extra inputs"),
         (
             lambda p: p["evaluation"]["knn"].update(ks=["one"]),

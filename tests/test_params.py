@@ -24,7 +24,8 @@ def problems(tmp_path) -> Callable[..., str]:
             for name in params["datasets"]
         }
         params["run"] = {"benchmarks": ["mine-xsub"], "methods": ["random"], "seeds": [0]}
-        params["methods"]["random"]["small"]["inputs"]["origin_joint"] = "hip"
+        params["grids"] = {}
+        params["methods"]["random"]["small"] = {"inputs": {"origin_joint": "hip"}}
         edit(params)
         path = tmp_path / "params.yaml"
         path.write_text(yaml.safe_dump(params, sort_keys=False))
@@ -52,12 +53,40 @@ def test_a_chosen_method_must_fit_the_body_of_a_chosen_benchmark(problems):
     def hide_all(params):
         params["run"]["methods"] = ["mtmc"]
         params["methods"]["mtmc"]["small"]["inputs"]["origin_joint"] = "hip"
+        params["methods"]["mtmc"]["small"]["method"]["mask"]["hidden_ratio"] = 0.9
 
     said = problems(hide_all)
-    assert (
-        "mine-xsub with methods.mtmc.small: mask.num_parts 2 leaves no part of stick visible: at most 1"
-        in said
-    )
+    assert "mine-xsub with methods.mtmc.small: mask.hidden_ratio 0.9 hides " in said
+
+
+def test_a_preset_that_does_not_run_may_not_fit_its_changed_base(problems):
+    def four_segments(params):
+        params["methods"]["mtmc"]["small"]["inputs"]["num_frames"] = 33
+        params["methods"]["mtmc"]["small"]["method"]["mask"]["num_segments"] = 3
+        params["methods"]["four"] = {"base": "mtmc", "changes": {"method": {"mask": {"num_segments": 4}}}}
+
+    assert problems(four_segments) == ""
+
+    def run_it(params):
+        four_segments(params)
+        params["run"]["methods"] = ["four"]
+
+    assert "methods.four.small: num_frames 33 is no multiple of mask.num_segments 4" in problems(run_it)
+
+    def mistype_too(params):
+        four_segments(params)
+        params["methods"]["four"]["changes"]["method"]["mask"]["num_segmets"] = 4
+
+    assert "methods.four.changes.method.mask.num_segmets: Extra inputs" in problems(mistype_too)
+
+
+def test_a_rule_that_an_entry_in_full_breaks_is_told_even_if_it_does_not_run(problems):
+    def shorten(params):
+        params["methods"]["mtmc"]["small"]["inputs"]["num_frames"] = 33
+
+    said = problems(shorten)
+    assert "has 1 problem(s)" in said  # once, not for all that inherit it
+    assert "methods.mtmc.small: num_frames 33 is no multiple of mask.num_segments" in said
 
 
 def test_a_joint_that_no_body_has_is_a_typo_wherever_it_stands(problems):
@@ -76,6 +105,6 @@ def test_a_body_that_cannot_be_read_is_a_problem_only_where_it_is_used(problems)
     def take_and_leave(params):
         take(params)
         params["run"]["benchmarks"] = ["wmft-xsub"]
-        params["methods"]["random"]["small"]["inputs"]["origin_joint"] = "spine_mid"
+        params["methods"]["random"]["small"] = {}
 
     assert problems(take_and_leave) == ""

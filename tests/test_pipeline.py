@@ -10,8 +10,9 @@ import pytest
 import yaml
 from dvc.utils.serialize import load_yaml
 
-from kinemask.params import Params, check
-from kinemask.section import read_yaml
+from kinemask.params import Params, check, write_plan
+from kinemask.section import PLAN, read_yaml
+from kinemask.training.recipe import Preset
 
 ROOT = Path(__file__).parents[1]
 STAGES = {"params": "check_params"}  # stage -> script, where the names differ
@@ -83,7 +84,28 @@ def test_a_stage_lists_exactly_the_params_it_reads(name):
     reads = getattr(module, "READS", {})
     places = [place.format(dataset="*", benchmark="*", method="*") for place in reads.values()]
     free = {"hardware", "download"}  # where it runs and where bytes come from: both change no result
-    assert sorted(listed) == sorted(place for place in places if place not in free)
+    in_plan = [place for place in places if place.startswith("plan.")]
+    assert sorted(listed) == sorted(place for place in places if place not in {*free, *in_plan})
+    # What stands in the plan of a method is a file to DVC, which the params stage writes.
+    assert (f"{PLAN}/${{item.method}}.json" in body(name)["deps"]) == bool(in_plan)
+
+
+def test_the_plan_of_a_method_holds_what_stages_read_of_it_and_only_of_methods_that_run(tmp_path):
+    params = check(ROOT / "params.yaml")
+    write_plan(params, tmp_path)
+    write_plan(params, tmp_path)  # what an earlier run left is replaced
+    files = {path.stem: json.loads(path.read_text()) for path in (tmp_path / PLAN).iterdir()}
+    assert set(files) == set(params.run.methods)
+    places = {
+        place.removeprefix("plan.")
+        for name in pipelines()
+        for place in getattr(importlib.import_module(STAGES.get(name, name)), "READS", {}).values()
+        if place.startswith("plan.")
+    }
+    for name, plan in files.items():
+        assert set(plan) == places
+        assert Preset.model_validate_json(json.dumps(plan["method"])) == params.methods[name]
+        assert tuple(plan["seeds"]) == params.run.seeds_of(name)
 
 
 @EACH_STAGE
@@ -95,7 +117,8 @@ def test_nothing_runs_before_the_params_are_checked():
     for name in pipelines():
         if name in ("params", "preprocess", "split", "tables", "embed", "linear", "knn"):
             continue  # params itself, and stages that depend on what download or pretrain made
-        assert "data/params.checked" in body(name)["deps"]
+        # Both are written by the stage that checks.
+        assert {"data/params.checked", f"{PLAN}/${{item.method}}.json"} & set(body(name)["deps"])
 
 
 def test_our_reading_of_the_params_is_that_of_dvc():
@@ -117,23 +140,17 @@ def test_the_whole_file_is_valid_and_every_benchmark_and_method_is_known():
     assert set(params.run.benchmarks) <= set(params.benchmarks)
 
 
-def test_the_control_is_the_encoder_of_the_method_it_controls():
-    methods = read_yaml(ROOT / "params.yaml")["methods"]
-    for size in ("small", "paper"):
-        for part in ("inputs", "encoder"):
-            assert methods["random"][size][part] == methods["mtmc"][size][part]
-
-
 def test_no_value_of_the_methods_is_shared_by_an_anchor():
     # `dvc exp run -S` writes through anchors: an override would be lost, or change another method too.
     assert not re.search(r"[:\[,] *[&*]\w", (ROOT / "params.yaml").read_text())
 
 
 def test_every_key_of_the_file_is_read_by_a_stage_or_by_the_graph():
-    read = {"run", "benchmarks"}  # the graph itself
+    read = {"run", "benchmarks", "grids"}  # the graph itself, and other values of its `run`
     for name in pipelines():
         module = importlib.import_module(STAGES.get(name, name))
         read |= {place.split(".")[0] for place in getattr(module, "READS", {}).values()}
+    read = (read - {"plan"}) | {"methods"}  # the plan is made of `methods` and `run`
     assert set(Params.model_fields) == read | {"evaluation"}
     evaluations = {
         place.split(".")[1]
@@ -149,7 +166,8 @@ def test_no_array_made_from_recordings_is_ever_pushed():
     settings = {place: how for out in outs if isinstance(out, dict) for place, how in out.items()}
     plain = [out for out in outs if isinstance(out, str)]
     assert {out.split("/")[0] for out in plain} <= {"records", "data"}
-    assert [out for out in plain if out.startswith("data")] == ["data/params.checked"]  # one line of text
+    # A line of text, and recipes.
+    assert [out for out in plain if out.startswith("data")] == ["data/params.checked", str(PLAN)]
     kept = {place for place, how in settings.items() if how.get("push") is False or how.get("cache") is False}
     assert kept == set(settings)
     assert {place.split("/")[1] for place in kept if place.startswith("results")} == {

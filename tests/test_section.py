@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from kinemask.section import ParamsError, Section, load_all, load_params, read_yaml
+from kinemask.section import ParamsError, Section, load_params, read_yaml, validate
 
 
 class Cat(Section):
@@ -29,14 +29,14 @@ def problems(tmp_path, text):
     path = tmp_path / "params.yaml"
     path.write_text(text)
     with pytest.raises(ParamsError) as caught:
-        load_all(Whole, path)
+        validate(Whole, read_yaml(path), path)
     return str(caught.value)
 
 
 def test_a_good_file_loads_with_lists_as_tuples(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(GOOD)
-    assert load_all(Whole, path).pets["rex"] == Dog(name="dog", ratio=0.1, tricks=("sit",))
+    assert validate(Whole, read_yaml(path), path).pets["rex"] == Dog(name="dog", ratio=0.1, tricks=("sit",))
 
 
 def test_every_problem_is_reported_at_once_with_place_and_value(tmp_path):

@@ -86,6 +86,33 @@ def list_data(root: Root = Path()) -> None:
 
 
 @app.command()
+def grid(
+    name: Annotated[str | None, typer.Argument(help="A grid of params.yaml; none: list them.")] = None,
+    root: Root = Path(),
+) -> None:
+    """Run a named list of methods, benchmarks and seeds of params.yaml, and make its tables.
+
+    It writes the grid into `run`, says how to go back and runs `dvc repro`. Called again it goes on.
+
+    Example: [bold]kinemask grid[/bold] lists them with the number of pretrainings
+
+    One of them: [bold]kinemask grid mtmc[/bold]
+    """
+    from kinemask.grid import list_grids, run_grid
+
+    with _one_line_errors():
+        if name is None:
+            typer.echo(list_grids(root))
+        else:
+            run_grid(root, name, _say)
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+    sys.stdout.flush()  # before DVC writes
+
+
+@app.command()
 def summary(
     root: Root = Path(),
     started: Annotated[

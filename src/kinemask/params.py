@@ -1,22 +1,27 @@
 """The whole of params.yaml: every section, and the rules between them."""
 
+import json
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from kinemask.datasets import DATASETS, DatasetConfig
 from kinemask.datasets.archives.mirrors import DownloadConfig
 from kinemask.datasets.reader import DatasetError
+from kinemask.errors import first_of
 from kinemask.evaluation.features import EmbedConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.hardware import HardwareConfig
+from kinemask.presets import derived, resolve, trace
 from kinemask.run import RunConfig
-from kinemask.section import PARAMS_FILE, Section, load_all
+from kinemask.section import PARAMS_FILE, PLAN, Section, read_yaml, validate
 from kinemask.skeleton.benchmark import BenchmarkConfig
 from kinemask.skeleton.layout import LAYOUTS, Layout
+from kinemask.storage import whole_folder, write_text
 from kinemask.training.recipe import Preset
 
 OWN = "raw_folder"  # users' own recordings, under keys of their choice
@@ -38,6 +43,7 @@ class Params(Section):
     """params.yaml."""
 
     run: RunConfig
+    grids: dict[Name, RunConfig]  # other values of `run`, see `kinemask grid`
     hardware: HardwareConfig
     download: DownloadConfig
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
@@ -46,10 +52,16 @@ class Params(Section):
     evaluation: EvaluationConfig
 
     @model_validator(mode="after")
-    def _names_exist(self) -> "Params":
+    def _names_exist(self, info: Any) -> "Params":
+        methods = {*self.methods, *(info.context or {}).get("unfit", ())}
+        runs = {"run": self.run, **{f"grids.{name}": grid for name, grid in self.grids.items()}}
         problems = [
-            *_unknown("run.benchmarks", self.run.benchmarks, self.benchmarks),
-            *_unknown("run.methods", self.run.methods, self.methods),
+            problem
+            for place, run in runs.items()
+            for problem in (
+                *_unknown(f"{place}.benchmarks", run.benchmarks, self.benchmarks),
+                *_unknown(f"{place}.methods", run.methods, methods),
+            )
         ]
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
@@ -97,21 +109,63 @@ class Params(Section):
                 known |= {*_layout(dataset).joints}
             except DatasetError:
                 return []  # it may have any joint
+        where: dict[str, list[str]] = {}
+        for name, preset in self.methods.items():
+            for size, recipe in (("small", preset.small), ("paper", preset.paper)):
+                if recipe.inputs.origin_joint not in known:
+                    where.setdefault(recipe.inputs.origin_joint, []).append(f"methods.{name}.{size}")
+        listed = ", ".join(sorted(known))
         return [
-            f"methods.{name}.{size}.inputs.origin_joint is {joint!r}: no body has it; there are "
-            f"{', '.join(sorted(known))}"
-            for name, preset in self.methods.items()
-            for size, joint in (
-                ("small", preset.small.inputs.origin_joint),
-                ("paper", preset.paper.inputs.origin_joint),
-            )
-            if joint not in known
+            f"{places[0]}.inputs.origin_joint is {joint!r}: no body has it; there are {listed}"
+            + (f"; so it is in {first_of(places[1:], 3)}" if places[1:] else "")
+            for joint, places in where.items()
         ]
 
 
 def check(path: Path = PARAMS_FILE) -> Params:
     """The whole file, validated. Raises ParamsError that lists every problem."""
-    return load_all(Params, path)
+    return check_values(read_yaml(path), path)
+
+
+def check_values(values: dict[str, Any], path: Path) -> Params:
+    """The values of the whole file, validated. Raises ParamsError that lists every problem."""
+    written = values.get("methods")
+    if written is None:
+        return validate(Params, values, path)
+    methods = resolve(written, path)
+    unfit = _unfit(methods, set(derived(written)), values.get("run"))
+    if unfit:
+        methods = {name: preset for name, preset in methods.items() if name not in unfit}
+    return validate(Params, {**values, "methods": methods}, path, partial(trace, written), unfit=unfit)
+
+
+def _unfit(methods: dict[str, Any], inheriting: set[str], run: Any) -> set[str]:
+    """Presets that break a rule between their keys, and that do not run.
+
+    `-S methods.mtmc.small.inputs.num_frames=40` changes all that inherit from mtmc: one that cannot have that
+    number of frames must not stop those that run. Wrong keys and values are not forgiven.
+    """
+    chosen = run.get("methods") if isinstance(run, dict) else None
+    running = set(map(str, chosen)) if isinstance(chosen, list) else set()
+    found = set()
+    for name in inheriting - running:
+        try:
+            Preset.model_validate_json(json.dumps(methods[name], default=str))
+        except ValidationError as error:
+            if all(problem["type"] == "value_error" for problem in error.errors()):
+                found.add(name)
+    return found
+
+
+def write_plan(params: Params, root: Path = Path()) -> None:
+    """For each method of the run, what its stages depend on and read: the resolved recipes and the seeds."""
+    with whole_folder(root / PLAN) as folder:
+        for method in params.run.methods:
+            plan = {
+                "seeds": params.run.seeds_of(method),
+                "method": params.methods[method].model_dump(mode="json"),
+            }
+            write_text(folder / f"{method}.json", json.dumps(plan, indent=1, sort_keys=True) + "\n")
 
 
 def _layout(section: DatasetConfig) -> Layout:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kinemask.errors import KinemaskError
 
 PARAMS_FILE = Path("params.yaml")
+PLAN = Path("data/plan")  # what the params stage settled for each method: a file of JSON each
+
+Keys = tuple[str | int, ...]
+Problem = tuple[Keys, str]  # where in the values, and what is wrong there
+Trace = Callable[[list[Problem]], list[Problem]]
 
 S = TypeVar("S", bound="Section")
 
@@ -86,19 +91,55 @@ def load_params(section: type[S], reads: Mapping[str, str], path: Path = PARAMS_
 
     Sections see the folder of the file as `root` of the context, for paths that start there.
     `reads` maps each field of `section` to its place in the file; `{method}` and the like in a place are
-    filled from `names`. Raises ParamsError that lists every problem with its place and the value found.
+    filled from `names`. A place below `plan` is one in the plan of the method, see `PLAN`.
+    Raises ParamsError that lists every problem with its place and the value found.
     """
-    values = read_yaml(path)
     places = {field: place.format(**names) for field, place in reads.items()}
-    found: dict[str, Any] = {}
-    for field, place in places.items():
-        found[field] = _lookup(values, place, path)
-    return _validate(section, found, places, path)
+    values = read_yaml(path)
+    if any(place.split(".")[0] == "plan" for place in places.values()):
+        values["plan"] = _read_plan(path.parent / PLAN / f"{names['method']}.json")
+    found = {field: _lookup(values, place, path) for field, place in places.items()}
+
+    def trace(problems: list[Problem]) -> list[Problem]:
+        return [((places.get(str(first), first), *rest), text) for (first, *rest), text in problems]
+
+    return validate(section, found, path, trace)
 
 
-def load_all(section: type[S], path: Path = PARAMS_FILE) -> S:
-    """The whole file, checked: a key that no section knows is an error."""
-    return _validate(section, read_yaml(path), {}, path)
+def validate(section: type[S], values: dict[str, Any], path: Path, trace: Trace = list, **context: Any) -> S:
+    """The values as `section`: a key that it does not know is an error. Sections see `context` and the root.
+
+    `trace` says where in the file the problems of the values are, where that is another place, and may leave
+    out what is said already. Raises ParamsError that lists every problem once.
+    """
+    try:
+        # As JSON, so that a list fills a tuple while text never fills a number.
+        return section.model_validate_json(json.dumps(values), context={"root": path.parent, **context})
+    except ValidationError as error:
+        problems = [_problem(one, values) for one in error.errors(include_url=False)]
+    except TypeError as error:
+        raise ParamsError(
+            f"{path} holds a value that is not plain text, number, list or section: {error}"
+        ) from None
+    raise params_error(path, trace(problems))
+
+
+def params_error(path: Path, problems: list[Problem]) -> ParamsError:
+    """The error that lists the problems, each once."""
+    lines = dict.fromkeys(f"  {'.'.join(map(str, keys))}: {text}" for keys, text in problems)
+    return ParamsError("\n".join([f"{path} has {len(lines)} problem(s):", *lines]))
+
+
+def _read_plan(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        cure = (
+            "is the method in run.methods of params.yaml? Then `dvc repro stages/dvc.yaml:params` writes it"
+        )
+        raise ParamsError(f"{path} is missing: {cure}") from None
+    except ValueError as error:
+        raise ParamsError(f"{path} is not JSON ({error}): delete it and run `dvc repro`") from None
 
 
 def _lookup(values: dict[str, Any], place: str, path: Path) -> Any:
@@ -113,27 +154,13 @@ def _lookup(values: dict[str, Any], place: str, path: Path) -> Any:
     return node
 
 
-def _validate(section: type[S], values: dict[str, Any], places: Mapping[str, str], path: Path) -> S:
-    try:
-        # As JSON, so that a list fills a tuple while text never fills a number.
-        return section.model_validate_json(json.dumps(values), context={"root": path.parent})
-    except ValidationError as error:
-        problems = error.errors(include_url=False)
-    except TypeError as error:
-        raise ParamsError(
-            f"{path} holds a value that is not plain text, number, list or section: {error}"
-        ) from None
-    lines = [f"{path} has {len(problems)} problem(s):"]
-    for problem in problems:
-        first, *rest = _keys(problem["loc"], values)
-        place = ".".join(str(step) for step in (places.get(str(first), first), *rest))
-        is_section = isinstance(problem["input"], dict)
-        found = "" if problem["type"] == "missing" or is_section else f" (got {json.dumps(problem['input'])})"
-        lines.append(f"  {place}: {problem['msg'].removeprefix('Value error, ')}{found}")
-    raise ParamsError("\n".join(lines))
+def _problem(error: Mapping[str, Any], values: dict[str, Any]) -> Problem:
+    is_section = isinstance(error["input"], dict)
+    found = "" if error["type"] == "missing" or is_section else f" (got {json.dumps(error['input'])})"
+    return _keys(error["loc"], values), f"{error['msg'].removeprefix('Value error, ')}{found}"
 
 
-def _keys(location: tuple[str | int, ...], values: Any) -> list[str | int]:
+def _keys(location: Keys, values: Any) -> Keys:
     """The steps of an error's location that are keys of the file: pydantic adds names of union members."""
     keys: list[str | int] = []
     node = values
@@ -142,4 +169,4 @@ def _keys(location: tuple[str | int, ...], values: Any) -> list[str | int]:
         if is_key:
             keys.append(step)
             node = node[step]
-    return [*keys, *location[-1:]] or ["the file"]
+    return (*keys, *location[-1:]) or ("the file",)

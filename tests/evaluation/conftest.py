@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kinemask.section import PLAN
 from kinemask.skeleton.benchmark import BenchmarkInfo
+from kinemask.storage import write_text
 
 NUM_TRAIN, NUM_TEST, NUM_CLASSES = 90, 40, 3
 
@@ -56,9 +58,10 @@ def tiny_project(tmp_path, monkeypatch):
     labels = write_tiny_benchmark(Path("data/benchmarks/tiny-xsub"))
     for seed in (0, 3):
         write_tiny_features(Path(f"results/embed/tiny-xsub/mtmc/seed-{seed}"), labels, seed)
+    for method in ("mtmc", "mtcm"):
+        write_text(PLAN / f"{method}.json", '{"seeds": [0, 3]}')
     Path("params.yaml").write_text(
-        "run: {benchmarks: [tiny-xsub], methods: [mtmc], seeds: [0, 3]}\n"
-        "hardware: {device: cpu, processes: 2, threads: 1}\n"
+        "hardware: {device: cpu, processes: 2, threads: 1, precision: float32}\n"
         "evaluation:\n"
         "  linear: {components: 4, c_grid: [1e-2, 1.0], folds: 3, max_iterations: 200, tolerance: 1e-4}\n"
         "  knn: {ks: [1, 20], temperature: 0.07, standardise: true}\n"

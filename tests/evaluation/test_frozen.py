@@ -23,7 +23,7 @@ TASK = ProbeTask(BENCHMARK, FEATURES, 0)
 LINEAR = LinearConfig(components=None, c_grid=(0.01, 1.0), folds=3, max_iterations=200, tolerance=1e-4)
 KNN = KnnConfig(ks=(1, 20), temperature=0.07, standardise=True)
 PROBES = [(probe_linear, LINEAR), (probe_knn, KNN)]
-HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1)
+HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32")
 
 
 def keep(probed):

@@ -14,7 +14,12 @@ from kinemask.record import Record
 from kinemask.run import RunConfig
 from kinemask.skeleton.benchmark import BenchmarkInfo
 
-SKILL = {"mtmc": 1.6, "random": 0.8}  # how far the true class's score stands above the noise
+SKILL = {
+    "mtmc": 1.6,
+    "random": 0.8,
+    "raw": 0.4,
+    "mtmc-no-drop": 1.55,
+}  # how far the true class's score stands above the noise
 POOLINGS = {"mean": 0.6, "last": 0.0}
 
 
@@ -93,7 +98,7 @@ def write_benchmark_files(
 def write_scores(root: Path, evaluation: str, benchmark: str, method: str, seed: int) -> None:
     """Scores and their record, as the linear and knn stages write them."""
     labels = pd.read_parquet(root / "data/benchmarks" / benchmark / "test.parquet")["label"].to_numpy()
-    names = ["linear", "knn", "mtmc", "random", "irds-xsub", "kinesim-xsub"]
+    names = ["linear", "knn", "mtmc", "random", "irds-xsub", "kinesim-xsub", "raw", "mtmc-no-drop"]
     rng = np.random.default_rng([seed, *(names.index(name) for name in (evaluation, benchmark, method))])
     scores, metrics = {}, {}
     for pooling, bonus in POOLINGS.items():
@@ -119,7 +124,7 @@ def write_run(root: Path, config: RunConfig) -> None:
         write_benchmark_files(root, benchmark)
         write_record(root, "split", benchmark, params={})
         for method in config.methods:
-            for seed in config.seeds:
+            for seed in config.seeds_of(method):
                 epochs = 0 if method == "random" else 40
                 history = [
                     {"step": step, "loss": 4.0 / (1 + step / 50) + seed / 10, "rank": 10.0 + step / 10}

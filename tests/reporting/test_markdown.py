@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.blocks import BETTER, CHOSEN, WORSE, blocks, gain, percent, references, spread
 from kinemask.reporting.collect import collect
 from kinemask.reporting.markdown import markdown_table, results_markdown
@@ -15,7 +16,8 @@ MakeRun = Callable[..., Run]
 def markdown(run: Run) -> str:
     found = collect(run.root, run.config)
     results, comparisons = results_table(found, run.statistics), comparisons_table(found, run.statistics)
-    return results_markdown(blocks(results, comparisons, found, 0.05), found, confidence=0.95)
+    shown = blocks(results, comparisons, found, 0.05)
+    return results_markdown(shown, ablation_table(found, run.statistics), found, confidence=0.95)
 
 
 def test_numbers_are_percent_with_one_decimal() -> None:

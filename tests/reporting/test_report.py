@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from kinemask.record import read_records
+from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.collect import collect
 from kinemask.reporting.figures import MAX_POINTS, Bar, Curve, curve_chart, interval_chart
 from kinemask.reporting.report import commit_date, params_digest, report_html
@@ -55,7 +56,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
 def html(run: Run) -> str:
     found = collect(run.root, run.config)
     results, comparisons = results_table(found, run.statistics), comparisons_table(found, run.statistics)
-    return report_html(results, comparisons, found, run.statistics)
+    ablation = ablation_table(found, run.statistics)
+    return report_html(results, comparisons, ablation, found, run.statistics)
 
 
 def test_page_asks_nothing_from_anywhere(whole: tuple[Run, str]) -> None:
@@ -158,6 +160,18 @@ def test_control_alone_has_a_page(make_run: MakeRun) -> None:
     text = html(make_run(benchmarks=("irds-xsub",), methods=("random",), seeds=(0,)))
     assert "Nothing was trained." in text
     assert "No comparison" in text
+
+
+def test_ablation_is_on_the_page_where_there_is_a_reference(make_run: MakeRun) -> None:
+    methods = ("mtmc", "mtmc-no-drop", "random")
+    text = html(make_run(benchmarks=("irds-xsub",), methods=methods, seeds=(0, 1), reference="mtmc"))
+    page = Page(text)
+    assert '<a href="#ablation">Against mtmc</a>' in text
+    assert {"id": "ablation"} in page.all("h2")
+    assert {"control", "reference", "against mtmc, points", "p (Holm)"} <= set(page.texts)
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert all("scope" in attributes for attributes in page.all("th"))
+    assert "ablation" not in html(make_run("plain", benchmarks=("irds-xsub",), seeds=(0, 1)))
 
 
 def test_digest_changes_with_any_parameter(make_run: MakeRun) -> None:

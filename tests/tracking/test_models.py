@@ -23,7 +23,7 @@ from tests.conftest import make_batch
 
 from .conftest import make_record
 
-GRU = GRUConfig(name="gru", form="bigru", hidden=3, depth=1, input_norm="batch")
+GRU = GRUConfig(name="gru", form="bigru", hidden=3, depth=1, input_norm="batch", norm_statistics="clean")
 INPUTS = InputConfig(stream="motion", num_frames=8, origin="first_frame", origin_joint="spine_base")
 LAYOUT = next(layout for layout in LAYOUTS.values() if layout.num_joints == 25)
 NAME = "pretrain mtmc 0 sim-xsub"

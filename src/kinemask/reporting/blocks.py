@@ -112,8 +112,10 @@ def spread(line: Line, prefix: str = "") -> str:
 
 
 def gain(line: Line, prefix: str = "") -> str:
-    """A row of comparisons.csv as `+2.1 [0.4, 3.9]`, in points; `prefix` as in `spread`."""
-    difference, low, high = (line[prefix + name] for name in ("difference", "ci_low", "ci_high"))
+    """A row of comparisons.csv or ablation.csv as `+2.1 [0.4, 3.9]`, in points; `prefix` as in `spread`."""
+    beside_a_mean = f"{prefix}difference_low" in line  # whose interval has the shorter name
+    low_name, high_name = ("difference_low", "difference_high") if beside_a_mean else ("ci_low", "ci_high")
+    difference, low, high = (line[prefix + name] for name in ("difference", low_name, high_name))
     if pd.isna(difference):
         return NOTHING
     points = f"{100 * difference:+.1f}".replace("-0.0", "+0.0")

@@ -109,7 +109,7 @@ class _Shelf:
 
     def expect_records(self, benchmark: str, method: str) -> None:
         """Note the records of the stages before the evaluations that are not there."""
-        for stage, seed in product(_BEFORE, self.run.seeds):
+        for stage, seed in product(_BEFORE, self.run.seeds_of(method)):
             path = Path(RECORDS, stage, benchmark, method, f"seed-{seed}.json")
             if path not in self.records:
                 self._note(f"{benchmark} {method} {stage}: no record in {path.parent}", seed)
@@ -119,7 +119,7 @@ class _Shelf:
         folder = Path(evaluation, benchmark, method)
         where = f"{benchmark} {method} {evaluation}"
         found: dict[int, dict[str, Int[np.ndarray, " N"]]] = {}
-        for seed in self.run.seeds:
+        for seed in self.run.seeds_of(method):
             record = self.records.get(RECORDS / folder / f"seed-{seed}.json")
             scores = RESULTS / folder / f"seed-{seed}.npz"
             if record is None:
@@ -145,7 +145,8 @@ class _Shelf:
         for path, record in self.records.items():
             of_data = record.method is None and record.subject in datasets | self.tests.keys()
             of_run = record.subject in self.tests and record.method in self.run.methods
-            if of_data or (of_run and record.seed in (None, *self.run.seeds)):
+            seeds = self.run.seeds_of(record.method or "")
+            if of_data or (of_run and record.seed in (None, *seeds)):
                 kept.append(record)
                 self.files.add(path)
         return tuple(kept)

@@ -27,7 +27,7 @@ _SHOWN = "columns"
 # A column that says what follows it in one cell, and the columns it takes in.
 _MERGED = {
     "mean": ("%", spread, ("std", "ci_low", "ci_high")),
-    "difference": ("points", gain, ("ci_low", "ci_high")),
+    "difference": ("points", gain, ("ci_low", "ci_high", "difference_low", "difference_high")),
 }
 _SHARES = ("value",)
 _COUNTS = ("num_test", "num_leaked")  # told in a sentence, shown only if asked for
@@ -141,4 +141,4 @@ def _cell(values: dict[str, Any], name: str) -> str:
         return _MERGED[own][1](values, UNLEAKED if own != name else "")
     if name in _SHARES:
         return percent(values[name])
-    return NOTHING if own != name and pd.isna(values[name]) else str(values[name])
+    return NOTHING if pd.isna(values[name]) else str(values[name])

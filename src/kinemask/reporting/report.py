@@ -13,6 +13,8 @@ from jinja2 import Environment, StrictUndefined
 
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.record import Record
+from kinemask.reporting.ablation import ablation_blocks
+from kinemask.reporting.ablation import how_to_read as how_to_read_ablation
 from kinemask.reporting.blocks import CHOSEN, NOTHING, WITHOUT_LEAKS, blocks, gain, mark
 from kinemask.reporting.charts import interval_chart, training_charts
 from kinemask.reporting.collect import Collected
@@ -26,7 +28,11 @@ STAGES = ("download", "preprocess", "split", "pretrain", "embed", "linear", "knn
 
 
 def report_html(
-    results: pd.DataFrame, comparisons: pd.DataFrame, collected: Collected, config: StatisticsConfig
+    results: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    ablation: pd.DataFrame,
+    collected: Collected,
+    config: StatisticsConfig,
 ) -> str:
     """The whole page. The same tables and records give the same bytes."""
     environment = Environment(
@@ -41,6 +47,7 @@ def report_html(
     records = sorted(collected.records, key=_order)
     dropped = [(one.subject, _counts(one)) for one in records if one.stage == "preprocess"]
     commits = sorted({record.commit for record in records})
+    reference = collected.run.reference or ""
     page = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return page.render(
         commits=commits,
@@ -65,6 +72,9 @@ def report_html(
         without_leaks=WITHOUT_LEAKS,
         control=CONTROL,
         comparisons=_comparisons(comparisons, level),
+        reference=reference,
+        ablation=ablation_blocks(ablation, reference, level),
+        how_to_read_ablation=how_to_read_ablation(reference, config.confidence),
         curves=training_charts(collected),
         times=instances(records),
         dropped=dropped,

@@ -40,10 +40,10 @@ Found = TypeVar("Found", Estimate, Comparison)
 def results_table(collected: Collected, config: StatisticsConfig) -> pd.DataFrame:
     """RESULT_COLUMNS, a row for each cell and metric; accuracies are shares in [0, 1]."""
     rows = [
-        {**_origin(collected, cell), **_result(collected.tests[cell.benchmark], cell, metric, config)}
+        {**_origin(collected, cell), **result_line(collected.tests[cell.benchmark], cell, metric, config)}
         for cell, metric in product(collected.cells, METRICS)
     ]
-    return _rounded(rows, RESULT_COLUMNS)
+    return rounded(rows, RESULT_COLUMNS)
 
 
 def comparisons_table(collected: Collected, config: StatisticsConfig) -> pd.DataFrame:
@@ -64,12 +64,17 @@ def comparisons_table(collected: Collected, config: StatisticsConfig) -> pd.Data
         for setting in dict.fromkeys((cell.setting, best)):
             control = by_key.get((cell.benchmark, CONTROL, cell.evaluation, str(setting)))
             if control is not None and set(cell.seeds) & set(control.seeds):
-                rows += [_comparison(collected, cell, control, metric, config) for metric in METRICS]
-    for *family, prefix in product(collected.tests, METRICS, ("", UNLEAKED)):
-        together = [row for row in rows if [row["benchmark"], row["metric"]] == family]
-        for row, p in zip(together, holm(np.array([row[f"{prefix}p"] for row in together])), strict=True):
+                rows += [_against_control(collected, cell, control, metric, config) for metric in METRICS]
+    for family in product(collected.tests, METRICS):
+        correct_by_holm([row for row in rows if (row["benchmark"], row["metric"]) == family])
+    return rounded(rows, COMPARISON_COLUMNS)
+
+
+def correct_by_holm(rows: list[dict[str, Any]]) -> None:
+    """Write p_holm into rows that are read as one table, with and without leaked clips."""
+    for prefix in ("", UNLEAKED):
+        for row, p in zip(rows, holm(np.array([row[f"{prefix}p"] for row in rows])), strict=True):
             row[f"{prefix}p_holm"] = float(p)
-    return _rounded(rows, COMPARISON_COLUMNS)
 
 
 def chosen_settings(records: Iterable[Record]) -> dict[Key, str]:
@@ -120,7 +125,8 @@ def _with_and_without_leaks(
     return {"": found, UNLEAKED: None if test.leaked.all() else score(~test.leaked)}
 
 
-def _result(test: ScoredPart, cell: Cell, metric: str, config: StatisticsConfig) -> dict[str, Any]:
+def result_line(test: ScoredPart, cell: Cell, metric: str, config: StatisticsConfig) -> dict[str, Any]:
+    """Mean, std and interval of a cell, with and without leaked clips, and what they rest on."""
     correct = _correct(cell.ranks, metric)
 
     def score(clips: Bool[np.ndarray, " N"]) -> Estimate:
@@ -134,31 +140,49 @@ def _result(test: ScoredPart, cell: Cell, metric: str, config: StatisticsConfig)
     return line
 
 
-def _comparison(
-    collected: Collected, cell: Cell, control: Cell, metric: str, config: StatisticsConfig
+def comparison_line(
+    test: ScoredPart, cell: Cell, other: Cell, metric: str, config: StatisticsConfig
 ) -> dict[str, Any]:
-    seeds = [seed for seed in cell.seeds if seed in control.seeds]
+    """A cell minus another on the clips and seeds both have, with and without leaked clips; p as it is.
+
+    Raises ValueError if they have no seed in common.
+    """
+    seeds = [seed for seed in cell.seeds if seed in other.seeds]
     first, second = (
-        _correct(one.ranks[[one.seeds.index(seed) for seed in seeds]], metric) for one in (cell, control)
+        _correct(one.ranks[[one.seeds.index(seed) for seed in seeds]], metric) for one in (cell, other)
     )
-    test = collected.tests[cell.benchmark]
 
     def score(clips: Bool[np.ndarray, " N"]) -> Comparison:
         pair, subjects = (first[:, clips], second[:, clips]), test.subjects[clips]
         classes = test.labels[clips] if metric == "mean_recall" else None
         return compare(*pair, subjects=subjects, classes=classes, config=config)
 
-    line: dict[str, Any] = {
-        **{"benchmark": cell.benchmark, "evaluation": cell.evaluation, "metric": metric},
-        **{"method": cell.method, "setting": cell.setting},
-        **{"control": control.method, "control_setting": control.setting},
-        **_clips(test),
-        "num_seeds": len(seeds),
-    }
+    line: dict[str, Any] = {"num_seeds": len(seeds)}
     for prefix, found in _with_and_without_leaks(test, score).items():
         values = (found.difference, found.low, found.high, found.p) if found else [float("nan")] * 4
         line |= {prefix + name: value for name, value in zip(_COMPARISON[:4], values, strict=True)}
     return line
+
+
+def rounded(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
+    """The rows as a table whose numbers are those that its CSV shows."""
+    table = pd.DataFrame(rows, columns=list(columns))
+    numbers = table.select_dtypes("float").columns
+    table[numbers] = table[numbers].round(DECIMALS)
+    return table
+
+
+def _against_control(
+    collected: Collected, cell: Cell, control: Cell, metric: str, config: StatisticsConfig
+) -> dict[str, Any]:
+    test = collected.tests[cell.benchmark]
+    return {
+        **{"benchmark": cell.benchmark, "evaluation": cell.evaluation, "metric": metric},
+        **{"method": cell.method, "setting": cell.setting},
+        **{"control": control.method, "control_setting": control.setting},
+        **_clips(test),
+        **comparison_line(test, cell, control, metric, config),
+    }
 
 
 def _clips(test: ScoredPart) -> dict[str, int]:
@@ -193,10 +217,3 @@ def _values_of(name: str, params: Any) -> list[str]:
 
 def _joined(values: Iterable[str]) -> str:
     return "+".join(sorted(set(values))) or UNKNOWN
-
-
-def _rounded(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> pd.DataFrame:
-    table = pd.DataFrame(rows, columns=list(columns))
-    numbers = table.select_dtypes("float").columns
-    table[numbers] = table[numbers].round(DECIMALS)
-    return table

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kinemask.evaluation.statistics import StatisticsConfig
+from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.blocks import blocks
 from kinemask.reporting.collect import Collected
 from kinemask.reporting.markdown import results_markdown
@@ -14,23 +15,26 @@ REPORTS = Path("reports")
 
 
 def write_reports(root: Path, collected: Collected, config: StatisticsConfig) -> dict[str, float]:
-    """Write results.csv, comparisons.csv, results.md and index.html to `root`/reports, each in one step.
+    """Write the tables as CSV, results.md and index.html to `root`/reports, each in one step.
 
     Returns how many rows the tables have and how much is missing in them.
     """
     results = results_table(collected, config)
     comparisons = comparisons_table(collected, config)
+    ablation = ablation_table(collected, config)
     found = blocks(results, comparisons, collected, 1 - config.confidence)
     texts = {
         "results.csv": csv_text(results),
         "comparisons.csv": csv_text(comparisons),
-        "results.md": results_markdown(found, collected, confidence=config.confidence),
-        "index.html": report_html(results, comparisons, collected, config),
+        "ablation.csv": csv_text(ablation),
+        "results.md": results_markdown(found, ablation, collected, confidence=config.confidence),
+        "index.html": report_html(results, comparisons, ablation, collected, config),
     }
     for name, text in texts.items():
         write_text(root / REPORTS / name, text)
     return {
         "results": float(len(results)),
         "comparisons": float(len(comparisons)),
+        "ablation": float(len(ablation)),
         "missing": float(len(collected.missing)),
     }
