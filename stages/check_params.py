@@ -1,5 +1,6 @@
 """Check the whole of params.yaml before anything runs, and settle what the stages of each method read."""
 
+import sys
 from pathlib import Path
 
 from kinemask.params import check, write_plan
@@ -9,7 +10,7 @@ from kinemask.storage import write_text
 
 def main() -> None:
     # The same bytes for the same values: who depends on them is made stale by a change of theirs alone.
-    write_plan(check())
+    write_plan(check(tell=lambda line: sys.stderr.write(f"{line}\n")))
     write_text(Path("data/params.checked"), "params.yaml is valid\n")
 
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from kinemask.cli import app
+from kinemask.section import read_yaml
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = ("check", "data", "grid", "summary", "track", "ui")
@@ -164,6 +166,20 @@ def test_wrong_params_are_listed_and_end_with_one(runner, tmp_path):
     (tmp_path / "params.yaml").write_text("- not\n- sections\n")
     found = runner.invoke(app, ["check"])
     assert (found.exit_code, found.output) == (1, "params.yaml must hold sections, found list\n")
+
+
+def test_presets_that_do_not_run_are_told_by_check_and_are_no_failure(runner, tmp_path):
+    params = read_yaml(ROOT / "params.yaml")
+    params["methods"]["twin"] = {"base": "mtmc", "small": {"inputs": {"num_frames": 33}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    found = runner.invoke(app, ["check"])
+    assert (found.exit_code, found.output.splitlines()) == (
+        0,
+        [
+            "does not run: methods.twin.small: num_frames 33 is no multiple of mask.num_segments 4",
+            "params.yaml is good",
+        ],
+    )
 
 
 def test_recordings_in_use_that_are_gone_are_named_before_dvc_stops_at_them(runner, tmp_path):

@@ -1,6 +1,9 @@
 """Rules between the sections of params.yaml, on the project's own file."""
 
+import runpy
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +81,65 @@ def test_a_preset_that_does_not_run_may_not_fit_its_changed_base(problems):
         params["methods"]["four"]["changes"]["method"]["mask"]["num_segmets"] = 4
 
     assert "methods.four.changes.method.mask.num_segmets: Extra inputs" in problems(mistype_too)
+
+
+def four_segments(params: dict[str, Any]) -> None:
+    """Presets that 33 frames do not fit, and one that inherits from another of them."""
+    params["methods"] = {name: params["methods"][name] for name in ("mtmc", "random", "raw")}
+    params["methods"]["mtmc"]["small"]["inputs"]["num_frames"] = 33
+    params["methods"]["mtmc"]["small"]["method"]["mask"]["num_segments"] = 3
+    params["methods"]["four"] = {"base": "mtmc", "changes": {"method": {"mask": {"num_segments": 4}}}}
+    params["methods"]["more"] = {"base": "four", "changes": {"training": {"batch_size": 8}}}
+    params["run"] = {"benchmarks": ["wmft-xsub"], "methods": ["random"], "seeds": [0]}
+    params["grids"] = {}
+
+
+REASON = "num_frames 33 is no multiple of mask.num_segments 4"
+LINES = [f"does not run: methods.{name}.small: {REASON}" for name in ("four", "more")]
+
+
+@pytest.fixture
+def forgiven(tmp_path, monkeypatch) -> Path:
+    """A folder with the project's params.yaml, and in it presets that do not run; it is the current one."""
+    monkeypatch.chdir(tmp_path)
+    params = read_yaml(ROOT / "params.yaml")
+    four_segments(params)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    return tmp_path
+
+
+def test_presets_that_were_forgiven_are_told_with_the_reason(forgiven):
+    told: list[str] = []
+    check(forgiven / "params.yaml", told.append)
+    assert told == LINES
+    check(ROOT / "params.yaml", told.append)
+    assert told == LINES
+
+
+def test_a_forgiven_preset_is_told_where_its_user_wrote_it(forgiven):
+    params = read_yaml()
+    params["methods"] |= {"more": {"base": "four", "changes": {"training": {"budget": {"epochs": 2}}}}}
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    told: list[str] = []
+    check(forgiven / "params.yaml", told.append)
+    assert "does not run: methods.more.changes.training.budget: give exactly one of" in "\n".join(told)
+
+
+def test_nothing_is_told_of_presets_where_the_file_is_wrong(forgiven):
+    params = read_yaml()
+    params["hardware"]["processes"] = 0
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    told: list[str] = []
+    with pytest.raises(ParamsError, match=r"hardware\.processes"):
+        check(forgiven / "params.yaml", told.append)
+    assert told == []
+
+
+def test_the_params_stage_tells_of_presets_that_do_not_run(forgiven, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["check_params.py"])
+    runpy.run_path(str(ROOT / "stages/check_params.py"), run_name="__main__")
+    assert capsys.readouterr() == ("", "".join(f"{line}\n" for line in LINES))
+    assert sorted(path.name for path in forgiven.glob("data/plan/*.json")) == ["random.json"]
 
 
 def test_a_rule_that_an_entry_in_full_breaks_is_told_even_if_it_does_not_run(problems):

@@ -21,10 +21,16 @@ class Fast(Section):
     factor: float = Field(gt=0)
 
 
+class Geared(Section):
+    name: Literal["geared"]
+    factor: float = Field(gt=0)
+    gears: int
+
+
 class Recipe(Section):
     steps: int = Field(ge=1)
     layers: tuple[int, ...]
-    speed: Annotated[Slow | Fast, Field(discriminator="name")]
+    speed: Annotated[Slow | Fast | Geared, Field(discriminator="name")]
     note: dict[str, int] | None
 
     @model_validator(mode="after")
@@ -150,6 +156,51 @@ def test_what_a_preset_gets_wrong_is_told_where_its_user_wrote_it(derived, line)
 def test_a_key_that_a_new_mapping_lacks_is_told_at_that_mapping():
     methods = {"m": base(speed={"name": "slow"}), "d": {"base": "m", "small": {"speed": {"name": "fast"}}}}
     assert said(methods) == ["methods.d.small.speed.factor: Field required"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"note": {"b": 2}}])
+def test_a_key_that_the_base_has_in_another_kind_is_told_where_the_kind_was_chosen(changes):
+    """`factor` is in the file, below m, but the mapping of another name left nothing of it."""
+    chosen = {"base": "m", "changes": changes, "small": {"speed": {"name": "geared", "gears": 5}}}
+    line = "methods.d.small.speed.factor: Field required"
+    assert said({"m": base(), "d": chosen}) == [line]
+    above = {"base": "d", "small": {"speed": {"gears": 6}}}
+    assert said({"m": base(), "d": chosen, "e": above}) == [line]
+
+
+def test_a_key_of_a_section_that_was_emptied_between_is_told_where_it_is_filled_again():
+    methods = {
+        "m": base(speed={"name": "geared", "factor": 2.0, "gears": 5}),
+        "d": {"base": "m", "small": {"speed": {"name": "slow"}}},
+        "e": {"base": "d", "small": {"speed": {"name": "geared", "gears": 5}}},
+    }
+    assert said(methods) == ["methods.e.small.speed.factor: Field required"]
+    methods["d"]["small"] = {"speed": None}
+    assert "methods.e.small.speed.factor: Field required" in said(methods)
+
+
+def test_a_value_in_the_same_kind_stays_told_where_it_is_written():
+    wrong = base(speed={"name": "geared", "factor": 2.0, "gears": "x"})
+    methods = {"m": wrong, "d": {"base": "m", "small": {"speed": {"name": "geared", "factor": 0.0}}}}
+    assert said(methods) == [
+        'methods.m.small.speed.gears: Input should be a valid integer (got "x")',
+        "methods.d.small.speed.factor: Input should be greater than 0 (got 0.0)",
+    ]
+
+
+def test_all_bases_that_are_no_name_are_told_before_any_chain_is_followed():
+    methods = {"m": base(), "d": {"base": ["m"]}, "e": {"base": "d"}, "f": {"base": "f"}, "g": {"base": {}}}
+    assert said(methods) == [
+        "methods.d.base: there is no method ['m']; there are m, d, e, f, g",
+        "methods.g.base: there is no method {}; there are m, d, e, f, g",
+    ]
+
+
+@pytest.mark.parametrize(("key", "name"), [(2024, "2024"), (1.5, "1.5"), (True, "True"), (None, "None")])
+def test_a_method_whose_name_is_no_text_is_told_to_be_quoted(key, name):
+    line = f"methods.{name}: the name of a method is text: write '{name}' in quotes"
+    assert said({"m": base(), key: {"base": "m", "small": {"steps": 0}}}) == [line]
+    assert said({"m": base(), key: base(), "d": {"base": key}}) == [line]
 
 
 def test_what_is_wrong_with_a_base_is_not_told_again_for_all_that_inherit_it():

@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kinemask.section import ParamsError, Section, load_params, read_yaml, validate
 
@@ -9,6 +9,17 @@ from kinemask.section import ParamsError, Section, load_params, read_yaml, valid
 class Cat(Section):
     name: Literal["cat"]
     lives: int = Field(ge=1, le=9)
+
+
+class Fox(Section):
+    name: Literal["fox"]
+    den: dict[str, int]
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Fox":
+        if len(self.den) > 1:
+            raise ValueError("a fox has one den")
+        return self
 
 
 class Dog(Section):
@@ -19,7 +30,7 @@ class Dog(Section):
 
 class Whole(Section):
     seed: int
-    pets: dict[str, Annotated[Cat | Dog, Field(discriminator="name")]]
+    pets: dict[str, Annotated[Cat | Dog | Fox, Field(discriminator="name")]]
 
 
 GOOD = "seed: 1\npets:\n  tom: {name: cat, lives: 9}\n  rex: {name: dog, ratio: 1e-1, tricks: [sit]}\n"
@@ -47,6 +58,11 @@ def test_every_problem_is_reported_at_once_with_place_and_value(tmp_path):
     assert "  pets.tom.lives: Input should be less than or equal to 9 (got 12)" in message
     assert "  pets.tom.lifes: Extra inputs are not permitted (got 3)" in message
     assert "  pets.rex.tricks: Field required" in message
+
+
+def test_the_kind_of_a_section_is_no_step_of_a_place(tmp_path):
+    text = "seed: 1\npets:\n  a: {name: fox, den: {x: 1, y: 2}}\n"
+    assert problems(tmp_path, text).splitlines()[1:] == ["  pets.a: a fox has one den"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The whole of params.yaml: every section, and the rules between them."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.hardware import HardwareConfig
 from kinemask.presets import derived, resolve, trace
 from kinemask.run import RunConfig
-from kinemask.section import PARAMS_FILE, PLAN, Section, read_yaml, validate
+from kinemask.section import PARAMS_FILE, PLAN, Problem, Section, describe, read_yaml, validate
 from kinemask.skeleton.benchmark import BenchmarkConfig
 from kinemask.skeleton.layout import LAYOUTS, Layout
 from kinemask.storage import whole_folder, write_text
@@ -28,6 +29,12 @@ OWN = "raw_folder"  # users' own recordings, under keys of their choice
 
 # Names become folders, words of a command and places in DVC's params.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+Tell = Callable[[str], object]
+
+
+def _keep_quiet(line: str) -> None:
+    """For who reads the file only to use it: `kinemask check` and the params stage tell."""
 
 
 class EvaluationConfig(Section):
@@ -122,38 +129,50 @@ class Params(Section):
         ]
 
 
-def check(path: Path = PARAMS_FILE) -> Params:
-    """The whole file, validated. Raises ParamsError that lists every problem."""
-    return check_values(read_yaml(path), path)
+def check(path: Path = PARAMS_FILE, tell: Tell = _keep_quiet) -> Params:
+    """The whole file, validated; `tell` gets a line for what is wrong with presets that do not run.
+
+    Raises ParamsError that lists every problem.
+    """
+    return check_values(read_yaml(path), path, tell)
 
 
-def check_values(values: dict[str, Any], path: Path) -> Params:
-    """The values of the whole file, validated. Raises ParamsError that lists every problem."""
+def check_values(values: dict[str, Any], path: Path, tell: Tell = _keep_quiet) -> Params:
+    """The values of the whole file, validated, see `check`."""
     written = values.get("methods")
     if written is None:
         return validate(Params, values, path)
     methods = resolve(written, path)
-    unfit = _unfit(methods, set(derived(written)), values.get("run"))
+    unfit = _unfit(methods, derived(written), values.get("run"))
     if unfit:
         methods = {name: preset for name, preset in methods.items() if name not in unfit}
-    return validate(Params, {**values, "methods": methods}, path, partial(trace, written), unfit=unfit)
+    params = validate(Params, {**values, "methods": methods}, path, partial(trace, written), unfit=unfit)
+    for problems in unfit.values():
+        for keys, text in trace(written, problems):
+            tell(f"does not run: {'.'.join(map(str, keys))}: {text}")
+    return params
 
 
-def _unfit(methods: dict[str, Any], inheriting: set[str], run: Any) -> set[str]:
-    """Presets that break a rule between their keys, and that do not run.
+def _unfit(methods: dict[str, Any], inheriting: list[str], run: Any) -> dict[str, list[Problem]]:
+    """Presets that break a rule between their keys, and that do not run, with what is wrong with them.
 
     `-S methods.mtmc.small.inputs.num_frames=40` changes all that inherit from mtmc: one that cannot have that
     number of frames must not stop those that run. Wrong keys and values are not forgiven.
     """
     chosen = run.get("methods") if isinstance(run, dict) else None
-    running = set(map(str, chosen)) if isinstance(chosen, list) else set()
-    found = set()
-    for name in inheriting - running:
+    running = chosen if isinstance(chosen, list) else []
+    found = {}
+    for name in inheriting:
+        if name in running:
+            continue
+        preset = methods[name]
         try:
-            Preset.model_validate_json(json.dumps(methods[name], default=str))
+            Preset.model_validate_json(json.dumps(preset, default=str))
         except ValidationError as error:
-            if all(problem["type"] == "value_error" for problem in error.errors()):
-                found.add(name)
+            errors = error.errors(include_url=False)
+            if all(one["type"] == "value_error" for one in errors):
+                problems = [describe(one, preset) for one in errors]
+                found[name] = [(("methods", name, *keys), text) for keys, text in problems]
     return found
 
 

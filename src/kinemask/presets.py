@@ -20,12 +20,21 @@ _ROOT = "methods"
 def resolve(methods: Any, path: Path) -> Any:
     """`methods` of params.yaml with every entry in its full form.
 
-    Raises ParamsError where a base does not exist or never ends. Everything else that is wrong is left to the
-    sections to find; `trace` says where it is written.
+    Raises ParamsError where a name is no text, or a base does not exist or never ends. Everything else that
+    is wrong is left to the sections to find; `trace` says where it is written.
     """
     if not isinstance(methods, dict):
         return methods
-    problems = [problem for name in methods for problem in _problems(methods, name)]
+    entries = [name for name in methods if _is_derived(methods[name])]
+    problems = (  # each asks for what those before it have found to be so
+        [problem for name in methods for problem in _no_text(name)]
+        or [problem for name in entries for problem in _no_base(methods, name)]
+        or [
+            problem
+            for name in entries
+            for problem in (*_endless(methods, name), *_unknown(methods[name], name))
+        ]
+    )
     if problems:
         raise params_error(path, problems)
     return {name: _resolved(methods, name) for name in methods}
@@ -66,18 +75,30 @@ def _is_derived(entry: Any) -> bool:
     return isinstance(entry, dict) and BASE in entry
 
 
-def _problems(methods: dict[str, Any], name: str) -> list[Problem]:
-    entry = methods[name]
-    if not _is_derived(entry):
+def _no_text(name: Any) -> list[Problem]:
+    if isinstance(name, str):
         return []
-    place = (_ROOT, name, BASE)
-    if not isinstance(entry[BASE], str) or entry[BASE] not in methods:
-        return [(place, f"there is no method {entry[BASE]!r}; there are {', '.join(map(str, methods))}")]
+    return [((_ROOT, str(name)), f"the name of a method is text: write '{name}' in quotes")]
+
+
+def _no_base(methods: dict[str, Any], name: str) -> list[Problem]:
+    base = methods[name][BASE]
+    if isinstance(base, str) and base in methods:
+        return []
+    return [((_ROOT, name, BASE), f"there is no method {base!r}; there are {', '.join(methods)}")]
+
+
+def _endless(methods: dict[str, Any], name: str) -> list[Problem]:
     chain = [name]
-    while _is_derived(methods.get(chain[-1])) and chain[-1] not in chain[:-1]:
+    while _is_derived(methods[chain[-1]]) and chain[-1] not in chain[:-1]:
         chain.append(methods[chain[-1]][BASE])
-    if chain[-1] == name == min(chain, key=list(methods).index):  # told once, by the first of the circle
-        return [(place, f"{' -> '.join(chain)} never ends: one of them must be written in full")]
+    if not (chain[-1] == name == min(chain, key=list(methods).index)):
+        return []  # a circle is told once, by the first of it
+    circle = " -> ".join(chain)
+    return [((_ROOT, name, BASE), f"{circle} never ends: one of them must be written in full")]
+
+
+def _unknown(entry: dict[str, Any], name: str) -> list[Problem]:
     return [
         ((_ROOT, name, str(key)), f"beside {BASE} there may be {', '.join(_MAPPINGS)}, each a section")
         for key, value in entry.items()
@@ -108,11 +129,32 @@ def _layers(methods: dict[str, Any], name: str, size: str) -> Iterator[tuple[Key
 def _place(methods: dict[str, Any], keys: Keys) -> Keys:
     """Where in the file the last word on a key is; of a missing key, on the section that lacks it."""
     _, name, size, *inside = keys
+    layers = _in_force(list(_layers(methods, str(name), str(size))), inside)
     for depth in range(len(inside), 0, -1):
-        for place, values in _layers(methods, str(name), str(size)):
+        for place, values in layers:
             if _holds(values, inside[:depth]):
                 return (*place, *inside)
     return keys
+
+
+def _in_force(layers: list[tuple[Keys, Any]], keys: list[str | int]) -> list[tuple[Keys, Any]]:
+    """The layers down to the first that replaces something on the way to the key: it hides the others."""
+    found: list[tuple[Keys, Any]] = []
+    under: Any = {}
+    for place, values in reversed(layers):
+        found = [(place, values), *([] if _replaces(under, values, keys) else found)]
+        under = merge(under, values)
+    return found
+
+
+def _replaces(under: Any, over: Any, keys: list[str | int]) -> bool:
+    for key in keys:
+        if not (_holds(under, [key]) and _holds(over, [key])):
+            return False
+        under, over = under[key], over[key]
+        if merge(under, over) is over:
+            return True
+    return False
 
 
 def _holds(values: Any, keys: list[str | int]) -> bool:

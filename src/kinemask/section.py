@@ -116,12 +116,19 @@ def validate(section: type[S], values: dict[str, Any], path: Path, trace: Trace 
         # As JSON, so that a list fills a tuple while text never fills a number.
         return section.model_validate_json(json.dumps(values), context={"root": path.parent, **context})
     except ValidationError as error:
-        problems = [_problem(one, values) for one in error.errors(include_url=False)]
+        problems = [describe(one, values) for one in error.errors(include_url=False)]
     except TypeError as error:
         raise ParamsError(
             f"{path} holds a value that is not plain text, number, list or section: {error}"
         ) from None
     raise params_error(path, trace(problems))
+
+
+def describe(error: Mapping[str, Any], values: dict[str, Any]) -> Problem:
+    """What one of pydantic's errors says of `values`, and where in them."""
+    is_section = isinstance(error["input"], dict)
+    found = "" if error["type"] == "missing" or is_section else f" (got {json.dumps(error['input'])})"
+    return _keys(error["loc"], values), f"{error['msg'].removeprefix('Value error, ')}{found}"
 
 
 def params_error(path: Path, problems: list[Problem]) -> ParamsError:
@@ -154,12 +161,6 @@ def _lookup(values: dict[str, Any], place: str, path: Path) -> Any:
     return node
 
 
-def _problem(error: Mapping[str, Any], values: dict[str, Any]) -> Problem:
-    is_section = isinstance(error["input"], dict)
-    found = "" if error["type"] == "missing" or is_section else f" (got {json.dumps(error['input'])})"
-    return _keys(error["loc"], values), f"{error['msg'].removeprefix('Value error, ')}{found}"
-
-
 def _keys(location: Keys, values: Any) -> Keys:
     """The steps of an error's location that are keys of the file: pydantic adds names of union members."""
     keys: list[str | int] = []
@@ -169,4 +170,7 @@ def _keys(location: Keys, values: Any) -> Keys:
         if is_key:
             keys.append(step)
             node = node[step]
-    return (*keys, *location[-1:]) or ("the file",)
+    last = location[-1:]
+    if last and isinstance(node, dict) and last[0] not in node and node.get("name") == last[0]:
+        last = ()  # a rule of one member of a union, which pydantic calls as the section calls itself
+    return (*keys, *last) or ("the file",)

@@ -63,6 +63,14 @@ def test_a_budget_is_exactly_one_of_both(text):
         BudgetConfig.model_validate_json(text)
 
 
+def test_a_budget_of_both_says_what_it_found_and_how_to_choose():
+    with pytest.raises(ValidationError, match=r"found steps 800 and epochs 20: set one to null"):
+        BudgetConfig(steps=800, epochs=20)
+    with pytest.raises(ValidationError, match=r"found steps null and epochs null") as caught:
+        BudgetConfig()
+    assert "set one" not in str(caught.value)
+
+
 def test_a_budget_of_nothing_is_refused():
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         BudgetConfig(steps=0)

@@ -1,5 +1,7 @@
 """How long to train, and which clips make the batch of a step: functions of seed and step alone."""
 
+import json
+
 import torch
 from jaxtyping import Int64
 from pydantic import Field, model_validator
@@ -18,7 +20,11 @@ class BudgetConfig(Section):
     @model_validator(mode="after")
     def _one_of_both(self) -> "BudgetConfig":
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give exactly one of steps and epochs")
+            steps, epochs = (json.dumps(value) for value in (self.steps, self.epochs))
+            cure = "" if self.steps is None else ": set one to null (a preset inherits what its base gives)"
+            raise ValueError(
+                f"give exactly one of steps and epochs, found steps {steps} and epochs {epochs}{cure}"
+            )
         return self
 
 
