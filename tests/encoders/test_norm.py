@@ -53,3 +53,14 @@ def test_half_precision_frames_are_normed_in_float32():
     frames = torch.tensor([[[200.0], [201.0]]]).bfloat16()
     result = MaskedBatchNorm(width=1)(frames, torch.ones(1, 2, 1, dtype=torch.bool), moves_statistics=False)
     assert_close(result[0, :, 0], torch.tensor([-1.0, 1.0]), atol=1e-3, rtol=0)
+
+
+def test_channels_of_which_a_batch_shows_nothing_keep_their_statistics():
+    # Else a second person who is rarely there would be scaled by hundreds in evaluation.
+    norm = MaskedBatchNorm(width=2)
+    present = PRESENT.expand(1, 3, 2) & torch.tensor([True, False])
+    norm(FRAMES.expand(1, 3, 2), present, moves_statistics=True)
+    assert_close(norm.mean, torch.tensor([0.2, 0.0]))
+    assert_close(norm.variance, torch.tensor([1.0, 1.0]))
+    norm(FRAMES.expand(1, 3, 2), torch.zeros(1, 3, 1, dtype=torch.bool), moves_statistics=True)
+    assert_close(norm.mean, torch.tensor([0.2, 0.0]))

@@ -1,14 +1,22 @@
 """mtmc as a whole: which views are made, where gradients go, what is logged, what is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from pydantic import ValidationError
+from torch.nn.functional import normalize
 from torch.testing import assert_close
 
+from kinemask.encoders.base import Encoded
 from kinemask.encoders.gru import GRUEncoder
+from kinemask.masking.features import keep_channels, keep_entries
 from kinemask.methods import MethodConfig
 from kinemask.methods.mtmc import Mtmc
+from kinemask.objectives.contrastive import distribution_error, info_nce, nearest_in_queue
+from kinemask.skeleton.batch import Batch
 from kinemask.skeleton.layout import KINECT25
+from kinemask.skeleton.streams import motion
 from tests.conftest import generator, make_ragged
 from tests.methods.mtmc_section import (
     DOMAIN,
@@ -27,6 +35,7 @@ from tests.methods.mtmc_section import (
 )
 
 DROPS = ("trajectory", "gate", "random", "energy", "threshold", "input", "frame_joints")
+CURRICULUM = {"name": "curriculum", "extreme_from": 0.1, "dropped_from": 0.5}
 GOLDEN = [11.79895, 8.16329, 10.70159]
 
 
@@ -41,6 +50,29 @@ def with_drop(kind, **changes):
 
 def step(method, clips, done=0.9):
     return method.training_step(clips, generator(), done)
+
+
+def watch(method, clips):
+    """A step, with the views, features, queries and key that it made, and the batches of all passes."""
+    made = SimpleNamespace(passes=[])
+    inner = {"encode": method._encode_all, "follow": method._follow, "views": method.encoder.encode_views}
+
+    def encode_all(views):
+        made.views, made.encoded = views, inner["encode"](views)
+        return dict(made.encoded)
+
+    def follow(queries, key, weights):
+        made.queries, made.key = queries, key
+        return inner["follow"](queries, key, weights)
+
+    def encode_views(views, **settings):
+        made.passes += views
+        return inner["views"](views, **settings)
+
+    method._encode_all, method._follow, method.encoder.encode_views = encode_all, follow, encode_views
+    made.metrics = step(method, clips).metrics
+    method.encoder.encode_views = inner["views"]
+    return made
 
 
 @pytest.fixture
@@ -152,13 +184,15 @@ def test_training_lowers_the_prediction_error_below_that_of_predicting_nothing()
     assert sum(losses[-10:]) / 10 < 0.9
 
 
-def test_the_curriculum_brings_in_the_extreme_view_and_then_the_dropped_one(ragged, passes):
-    schedule = {"name": "curriculum", "extreme_from": 0.1, "dropped_from": 0.5}
-    method = build(MTMC | {"schedule": schedule})
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("trajectory", [2, 3, 3]), ("frame_joints", [2, 3, 4]), ("input", [2, 3, 3])]
+)
+def test_the_curriculum_brings_in_the_extreme_view_and_then_the_dropped_one(kind, expected, ragged, passes):
+    method = build(with_drop(kind, schedule=CURRICULUM))
     terms = {done: step(method, ragged, done).metrics for done in (0.05, 0.3, 0.6)}
     assert [float(terms[done]["extreme"] > 0) for done in terms] == [0, 1, 1]
     assert [float(terms[done]["dropped"] > 0) for done in terms] == [0, 0, 1]
-    assert [views for views in passes if views > 1] == [2, 3, 3]
+    assert [views for views in passes if views > 1] == expected
 
 
 def test_neighbours_are_positives_only_from_their_share_of_the_training_on(ragged):
@@ -171,10 +205,42 @@ def test_neighbours_are_positives_only_from_their_share_of_the_training_on(ragge
     assert contrast(mining, 0.5) != contrast(plain, 0.5)
 
 
-def test_in_a_chain_the_extreme_view_teaches_the_dropped_one(ragged):
-    star, chain = (step(build(MTMC | {"teaching": how}), ragged).metrics for how in ("star", "chain"))
-    assert star["dropped"] != chain["dropped"]
-    assert star["extreme"] == chain["extreme"]
+@pytest.mark.parametrize(("teaching", "teacher"), [("star", "normal"), ("chain", "extreme")])
+def test_the_dropped_view_follows_the_normal_one_or_in_a_chain_the_extreme_one(teaching, teacher, ragged):
+    method = build(MTMC | {"teaching": teaching})
+    made = watch(method, ragged)
+    queue = method.queue.keys
+    for view, teaches in (("extreme", "normal"), ("dropped", teacher)):
+        error = distribution_error(
+            made.queries[view], made.queries[teaches], made.key, queue, temperature=0.1
+        )
+        assert_close(made.metrics[view], error.detach())
+
+
+def test_the_nearest_of_all_three_views_are_positives(ragged):
+    method = build(MTMC | {"mining": {"from_ratio": 0.5, "top": 1}, "queue_length": 2000})
+    made = watch(method, ragged)
+    queue = method.queue.keys
+    near = [nearest_in_queue(made.queries[view], queue, top=1) for view in ("normal", "extreme", "dropped")]
+    positives = near[0] | near[1] | near[2]
+    assert positives.sum() > near[0].sum()
+    expected = info_nce(made.queries["normal"], made.key, queue, temperature=0.1, positives=positives)
+    assert_close(made.metrics["contrast"], expected.detach())
+
+
+@pytest.mark.parametrize("unit", ["metres", "relative"])
+@pytest.mark.parametrize("target", ["coordinates", "motion"])
+def test_what_is_predicted_is_the_target_in_its_unit(target, unit, ragged):
+    section = only(prediction=1.0, contrast=1.0) | {"target": target, "error_unit": unit}
+    method = build(section)
+    torch.nn.init.zeros_(method.decoder.head.weight)
+    torch.nn.init.constant_(method.decoder.head.bias, 0.5)
+    made = watch(method, ragged)
+    whole, hidden = made.views.masked.whole, made.views.masked.hidden
+    wanted = (motion(whole) if target == "motion" else whole.joints)[hidden]
+    if unit == "relative":
+        wanted = wanted / wanted.square().mean().sqrt()
+    assert_close(made.metrics["prediction"], (0.5 - wanted).square().mean())
 
 
 def test_no_gradient_flows_towards_the_gentler_view_that_teaches(ragged):
@@ -201,6 +267,39 @@ def test_dropping_changes_the_dropped_term_and_leaves_the_extreme_query_alone(ki
         assert plain["extreme"] == other["extreme"]
     if kind != "trajectory":
         assert plain["dropped"] != other["dropped"]
+
+
+@pytest.mark.parametrize("kind", ["trajectory", "gate", "energy", "threshold"])
+def test_the_dropped_query_is_the_extreme_feature_without_what_is_dropped(kind, ragged):
+    method = build(with_drop(kind))
+    made = watch(method, ragged)
+    encoded, speed = made.encoded["extreme"], made.views.extreme.speed
+    if kind == "threshold":
+        factor = keep_entries(encoded.sequence, encoded.seen, threshold=0.7)
+        pooled = method.encoder.pool(Encoded(encoded.sequence * factor, encoded.seen), "mean")
+        assert (factor == 0).any()
+    else:
+        keep = keep_channels(
+            encoded.sequence, encoded.seen, speed, config=method.config.drop, generator=generator()
+        )
+        assert (keep == 0).sum(dim=1).tolist() == [6] * len(ragged)  # round(0.2 * 32)
+        pooled = method.encoder.pool(encoded, "mean") * keep
+    assert_close(made.queries["dropped"], normalize(method.projector(pooled), dim=1))
+
+
+def test_dropped_joints_are_those_on_which_the_agreement_with_the_key_hangs(ragged):
+    method = build(with_drop("input"))
+    made = watch(method, ragged)
+    shown = made.views.extreme.shown
+    joints = shown.joints.detach().clone().requires_grad_()
+    (again,) = method.encoder.encode_views([Batch(joints, shown.present)], prompts=[None], clean=-1)
+    query = normalize(method.projector(method.encoder.pool(again, "mean")), dim=1)
+    (gradient,) = torch.autograd.grad((query * made.key).sum(), joints)
+    scores = (gradient * joints).sum(dim=(1, 2, 4))
+    expected = scores.topk(5, dim=1).indices.sort(dim=1).values  # round(0.2 * 25)
+    rest = made.passes[-1].joints  # the last of all passes
+    gone = ((rest == 0).all(dim=(1, 2, 4)) & (joints != 0).any(dim=(1, 2, 4))).nonzero()[:, 1]
+    assert gone.reshape(len(ragged), 5).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("stream", ["joint", "bone", "motion"])
@@ -257,17 +356,19 @@ def test_keys_enter_the_queue_only_after_the_optimizers_step(ragged):
     assert (method.queue.keys != before).any(dim=1).sum() == len(ragged)
 
 
-def test_running_statistics_see_clean_queries_only_and_the_teachers_move_by_averaging(ragged):
+@pytest.mark.parametrize("kind", DROPS)
+def test_running_statistics_see_clean_queries_only_and_the_teachers_move_by_averaging(kind, ragged):
     # E2, E3
-    method = build(EVERYTHING, encoder=NORMED)
+    section = EVERYTHING | with_drop(kind, mix=MIX, weights=EVERYTHING["weights"])
+    method = build(section, encoder=NORMED)
     views = method.views.make(
         ragged,
         weights=method.config.weights,
         hidden_fill=method.hidden_fill,
-        replaced_fill=None,
+        replaced_fill=method.replaced_fill,
         generator=generator(),
     )
-    once = build(EVERYTHING, encoder=NORMED).encoder
+    once = build(section, encoder=NORMED).encoder
     once(views.normal)
     step(method, ragged)
     assert_close(method.encoder.norm.mean, once.norm.mean)  # one clean pass, nothing of the damaged ones
@@ -309,6 +410,11 @@ def test_misfits_are_named():
     assert config.misfit_body(KINECT25) is None
     everything = config_of(MTMC | {"mask": MASK | {"hidden_ratio": 0.95}})
     assert "hidden_ratio 0.95" in everything.misfit_body(KINECT25)
+    for drop, said in (("trajectory", "32 of 32 channels"), ("input", "25 of 25 joints")):
+        config = config_of(MTMC | {"drop": {"kind": drop, "ratio": 0.99, "threshold": 0.7}})
+        assert said in (config.misfit(inputs_of(), GRU) or config.misfit_body(KINECT25))
+    unmasked = config_of(MTMC | {"weights": NOTHING | {"contrast": 1.0}})
+    assert unmasked.misfit(inputs_of(num_frames=10), GRU) is None
     moving = config_of(MTMC | {"target": "motion", "weights": WEIGHTS | {"predicted_contrast": 0.0}})
     assert "target: coordinates" in moving.misfit(inputs_of(stream="motion"), GRU)
 
@@ -317,7 +423,9 @@ def test_misfits_are_named():
     ("changes", "said"),
     [
         ({"weights": WEIGHTS | {"mixed_contrast": 1.0}}, "mix is null"),
-        ({"drop": {"kind": "off", "ratio": 0.2, "threshold": 0.7}}, "drop.kind is off"),
+        ({"weights": NOTHING | {"prediction": 1.0, "similarity": 1.0}}, "no view is contrasted"),
+        ({"schedule": CURRICULUM | {"dropped_from": 0.05}}, "comes before extreme_from 0.1"),
+        ({"schedule": CURRICULUM, "weights": NOTHING | {"extreme": 1.0}}, "until the curriculum"),
         ({"target": "motion"}, "predicted_contrast 0"),
         ({"mining": {"from_ratio": 0.5, "top": 13}}, "the 13 nearest of a queue of 12 keys"),
         (

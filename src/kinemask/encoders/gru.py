@@ -19,7 +19,8 @@ class GRUConfig(Section):
     """`bigru` reads both ways; `causal_twin` is two forward GRUs a layer, as the ancestors run it (E1).
 
     `norm_statistics` says which views move the running statistics of the input norm, which evaluation uses:
-    the clean one of a pass, or every view of a pass with a clean one, in turn, as the ancestors do (E3).
+    the clean one of a pass, or every view of a pass with a clean one, in turn: nearly as the ancestors do
+    (E3), where the predicted view moves them too.
     """
 
     name: Literal["gru"]

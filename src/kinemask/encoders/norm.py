@@ -33,8 +33,14 @@ class MaskedBatchNorm(nn.Module):
             mean = (frames * present).sum(dim=(0, 1)) / count
             variance = (((frames - mean) ** 2) * present).sum(dim=(0, 1)) / count
             if moves_statistics:
-                with torch.no_grad():
-                    self.mean.lerp_(mean, self.momentum)
-                    self.variance.lerp_(variance, self.momentum)
+                self._move(mean, variance, present.any(dim=1).any(dim=0))
         scaled = (frames - mean) * torch.rsqrt(variance + self.epsilon) * self.weight + self.bias
         return torch.where(present, scaled, 0.0)
+
+    @torch.no_grad()
+    def _move(
+        self, mean: Float[Tensor, " D"], variance: Float[Tensor, " D"], seen: Bool[Tensor, " #D"]
+    ) -> None:
+        """Towards the batch's statistics, but for channels of which the batch shows nothing."""
+        for running, new in ((self.mean, mean), (self.variance, variance)):
+            running.copy_(torch.where(seen, running.lerp(new, self.momentum), running))

@@ -5,7 +5,6 @@ has its own, over its seen frames only.
 """
 
 import math
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
 import torch
@@ -14,8 +13,11 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
+from kinemask.masking.draws import rounded_share
+from kinemask.masking.motion_topology import joint_speeds
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch
+from kinemask.skeleton.layout import Layout
 
 ENERGY_EPSILON = 1e-4  # AimCLR's lambda: a constant channel is not divided by zero
 SPEED_EPSILON = 1e-6  # metres a frame: frames of a body at rest count alike
@@ -31,10 +33,25 @@ class DropConfig(Section):
     (input), or some of every frame (frame_joints, as HiCLR).
     """
 
-    kind: Literal["trajectory", "gate", "random", "energy", "threshold", "input", "frame_joints", "off"]
-    ratio: float = Field(ge=0, lt=1)  # of the channels or joints; .5 is rounded up
+    kind: Literal["trajectory", "gate", "random", "energy", "threshold", "input", "frame_joints"]
+    ratio: float = Field(gt=0, lt=1)  # of the channels or joints; .5 is rounded up
     # Of `threshold` only. No energy is below 0.622459: such a threshold would drop everything (trap E8).
     threshold: float = Field(gt=LEAST_ENERGY, lt=1)
+
+    @property
+    def drops_joints(self) -> bool:
+        """Whether joints are dropped, and no features."""
+        return self.kind in ("input", "frame_joints")
+
+    def misfit(self, width: int) -> str | None:
+        """Why this cannot drop features of that width, or None if it can."""
+        if self.drops_joints or self.kind == "threshold":
+            return None
+        return _why_not(self.ratio, width, "channels")
+
+    def misfit_body(self, layout: Layout) -> str | None:
+        """Why this cannot drop joints of that body, or None if it can."""
+        return _why_not(self.ratio, layout.num_joints, "joints") if self.drops_joints else None
 
 
 def keep_channels(
@@ -107,20 +124,14 @@ def feature_energy(sequence: Float[Tensor, "N T D"], seen: Bool[Tensor, "N T"]) 
     return torch.sigmoid(square / (4 * (variance + ENERGY_EPSILON)) + 0.5)
 
 
+@torch.no_grad()
 def frame_speed(batch: Batch) -> Float[Tensor, "N T"]:
     """m of B5: mean speed of the joints of a frame's first present person, metres a frame; 0 without anyone.
 
     To the next frame; in the last frame in which the person is there, from the one before.
     """
-    joints, present = batch.joints.detach().float(), batch.present
-    step = (joints[:, 1:] - joints[:, :-1]).norm(dim=-1).mean(dim=-1)  # (N, T - 1, M)
-    step = step * (present[:, 1:] & present[:, :-1])
-    onward, back = torch.zeros_like(present, dtype=step.dtype), torch.zeros_like(present, dtype=step.dtype)
-    onward[:, :-1], back[:, 1:] = step, step
-    goes_on = torch.zeros_like(present)
-    goes_on[:, :-1] = present[:, 1:]
-    speed = torch.where(goes_on, onward, back)
-    first = rearrange(present.to(torch.int8).argmax(dim=2), "N T -> N T 1")
+    speed = joint_speeds(batch)[0].mean(dim=-1)
+    first = rearrange(batch.present.to(torch.int8).argmax(dim=2), "N T -> N T 1")
     return rearrange(speed.gather(2, first), "N T 1 -> N T")
 
 
@@ -160,11 +171,16 @@ def _gated_change(sequence: Float[Tensor, "N T D"], seen: Bool[Tensor, "N T"]) -
 
 
 def _num_dropped(ratio: float, count: int, what: str) -> int:
-    """round(ratio count), .5 up, of the ratio as it is written: 0.58 of 25 is 14.5, in binary it is less."""
-    dropped = int((Decimal(str(ratio)) * count).quantize(Decimal(1), ROUND_HALF_UP))
-    if dropped >= count:
-        raise ValueError(f"a ratio of {ratio} drops all {count} {what}: one must stay")
-    return dropped
+    if problem := _why_not(ratio, count, what):
+        raise ValueError(problem)
+    return rounded_share(ratio, count)
+
+
+def _why_not(ratio: float, count: int, what: str) -> str | None:
+    dropped = rounded_share(ratio, count)
+    if 0 < dropped < count:
+        return None
+    return f"drop.ratio {ratio} drops {dropped} of {count} {what}: at least one must go and one stay"
 
 
 def _largest(scores: Float[Tensor, "*rows K"], count: int) -> Bool[Tensor, "*rows K"]:

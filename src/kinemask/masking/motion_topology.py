@@ -1,6 +1,5 @@
 """Hide body parts or joints for stretches of time, by motion and by place in the body (METHOD_MTMC B3)."""
 
-import math
 from typing import Literal
 
 import torch
@@ -9,7 +8,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
-from kinemask.masking.draws import draw_any, draw_connected
+from kinemask.masking.draws import draw_any, draw_connected, rounded_share
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch
 from kinemask.skeleton.layout import Layout
@@ -46,8 +45,7 @@ class MaskConfig(Section):
 
     def num_hidden(self, layout: Layout) -> int:
         """How many units a segment hides: rounded, a half upwards (trap E4: not cut off)."""
-        # The last term because 0.58 * 25 is 14.499999999999998.
-        return math.floor(self.hidden_ratio * self.num_units(layout) + 0.5 + 1e-9)
+        return rounded_share(self.hidden_ratio, self.num_units(layout))
 
     def misfit(self, num_frames: int) -> str | None:
         """Why clips of that length cannot be masked, or None if they can."""

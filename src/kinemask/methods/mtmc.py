@@ -145,9 +145,8 @@ class Mtmc(Method):
     def _key(self, batch: Batch) -> Float[Tensor, "N D"]:
         encoder, projector = self.teacher
         assert isinstance(encoder, Encoder)
-        encoded = encoder.encode_views([batch], prompts=[None], clean=-1)[
-            0
-        ]  # its statistics move by averaging
+        # Its running statistics move by averaging only (E2).
+        (encoded,) = encoder.encode_views([batch], prompts=[None], clean=-1)
         return functional.normalize(projector(encoder.pool(encoded, self.config.pooling)).float(), dim=1)
 
     def _pool(self, encoded: Encoded) -> Float[Tensor, "N D"]:
@@ -265,9 +264,9 @@ class Mtmc(Method):
     def _metrics(self, terms: Tensors, normal: Encoded) -> Tensors:
         """Every term of the recipe, and two signs of collapse: spread, and how many directions are in use."""
         names = [name for name, weight in self.config.weights.model_dump().items() if weight]
-        zero = next(iter(terms.values())).new_zeros(())
-        logged = {name: terms[name].detach() if name in terms else zero for name in names}
         pooled = self._pool(normal).float()
+        zero = pooled.new_zeros(())
+        logged = {name: terms[name].detach() if name in terms else zero for name in names}
         centred = pooled - pooled.mean(dim=0)
         squares = torch.linalg.matrix_norm(centred) ** 2
         # (sum of eigenvalues)^2 / sum of their squares, by the Gram matrix.

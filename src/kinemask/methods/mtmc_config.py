@@ -36,6 +36,15 @@ class CurriculumConfig(Section):
     extreme_from: float = Field(ge=0, lt=1)
     dropped_from: float = Field(ge=0, lt=1)
 
+    @model_validator(mode="after")
+    def _in_order(self) -> "CurriculumConfig":
+        if self.dropped_from < self.extreme_from:
+            raise ValueError(
+                f"dropped_from {self.dropped_from:g} comes before extreme_from {self.extreme_from:g}: it is "
+                "the extreme view whose features are dropped"
+            )
+        return self
+
 
 class MiningConfig(Section):
     """From this share of the training on, the nearest neighbours in the queue are positives too."""
@@ -95,10 +104,6 @@ class MtmcConfig(Section):
             raise ValueError(
                 f"weights.mixed_contrast is {weights.mixed_contrast:g}, but mix is null: say how to mix"
             )
-        if weights.dropped and self.drop.kind == "off":
-            raise ValueError(
-                f"weights.dropped is {weights.dropped:g}, but drop.kind is off: nothing would be dropped"
-            )
         if weights.predicted_contrast and self.target == "motion":
             raise ValueError(
                 "the predicted view is made of coordinates: target motion needs weights.predicted_contrast 0"
@@ -106,9 +111,16 @@ class MtmcConfig(Section):
         largest = max(self.similarity.top or 0, self.mining.top if self.mining else 0)
         if largest > self.queue_length:
             raise ValueError(f"the {largest} nearest of a queue of {self.queue_length} keys do not exist")
-        trained = (weights.contrast, weights.masked, weights.mixed_contrast, weights.extreme, weights.dropped)
-        if not any(trained):
+        contrasted = (
+            weights.contrast, weights.masked_contrast, weights.predicted_contrast, weights.mixed_contrast,
+        )  # fmt: skip
+        if weights.similarity and not any(contrasted):
+            raise ValueError(f"weights.similarity is {weights.similarity:g}, but no view is contrasted")
+        from_the_start = (*contrasted, weights.prediction)
+        if not any((*from_the_start, weights.extreme, weights.dropped)):
             raise ValueError("all weights are 0: nothing would be learned")
+        if isinstance(self.schedule, CurriculumConfig) and not any(from_the_start):
+            raise ValueError("nothing would be learned until the curriculum brings in the extreme view")
         return self
 
     def misfit(self, inputs: InputConfig, encoder: EncoderConfig) -> str | None:
@@ -117,9 +129,20 @@ class MtmcConfig(Section):
             return f"mtmc predicts from features per frame, which {encoder.name!r} does not learn: use gru"
         if self.target == "motion" and inputs.stream == "motion":
             return "the motion stream holds motion already: predict its coordinates (target: coordinates)"
-        mixing = self.mix.misfit(inputs.num_frames) if self.mix else None
-        return self.mask.misfit(inputs.num_frames) or mixing
+        weights, num_frames = self.weights, inputs.num_frames
+        problems = (
+            self.mask.misfit(num_frames) if weights.masked else None,
+            self.mix.misfit(num_frames) if self.mix and weights.mixed_contrast else None,
+            self.drop.misfit(2 * encoder.hidden) if weights.dropped else None,
+        )
+        return next(filter(None, problems), None)
 
     def misfit_body(self, layout: Layout) -> str | None:
         """Why this method cannot run on that body, or None if it can."""
-        return self.mask.misfit_body(layout) or (self.mix.misfit_body(layout) if self.mix else None)
+        weights = self.weights
+        problems = (
+            self.mask.misfit_body(layout) if weights.masked else None,
+            self.mix.misfit_body(layout) if self.mix and weights.mixed_contrast else None,
+            self.drop.misfit_body(layout) if weights.dropped else None,
+        )
+        return next(filter(None, problems), None)

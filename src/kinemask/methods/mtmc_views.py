@@ -70,7 +70,7 @@ class ViewMaker:
         if weights.masked:
             masked = self._masked(clips, hidden_fill, generator)
         if weights.extreme or weights.dropped:
-            extreme = self._extreme(clips, replaced_fill, generator)
+            extreme = self._extreme(clips, weights.dropped > 0, replaced_fill, generator)
         if weights.mixed_contrast:
             assert config.mix is not None, "MtmcConfig refuses this"
             mixed = mix(normal, config=config.mix, layout=self.domain.layout, generator=generator)
@@ -94,13 +94,13 @@ class ViewMaker:
         return MaskedView(whole, hidden, hide(whole, hidden, fill))
 
     def _extreme(
-        self, clips: RaggedClips, fill: Float[Tensor, " C"] | None, generator: torch.Generator
+        self, clips: RaggedClips, drops: bool, fill: Float[Tensor, " C"] | None, generator: torch.Generator
     ) -> ExtremeView:
         view = self._view(clips, self.config.extreme_view, generator)
         shown, replaced = self._streamed(view), None
-        if self.config.drop.kind == "input":  # the gradient there says which joints are relied on
-            shown = Batch(shown.joints.detach().requires_grad_(), shown.present)
-        if fill is not None:
+        if drops and self.config.drop.kind == "input":  # the gradient there says which joints are relied on
+            shown = Batch(shown.joints.requires_grad_(), shown.present)
+        if drops and fill is not None:
             ratio = self.config.drop.ratio
             replaced = replace_frame_joints(shown, ratio=ratio, fill=fill, generator=generator)
         return ExtremeView(shown, frame_speed(view), replaced)
