@@ -29,9 +29,9 @@ def gumbel_scores(
 
 
 def highest(scores: Float[Tensor, "*batch U"], count: int) -> Bool[Tensor, "*batch U"]:
-    """True for the `count` highest scores of each row."""
-    chosen = torch.zeros_like(scores, dtype=torch.bool)
-    return chosen.scatter(-1, scores.topk(count, dim=-1).indices, True)
+    """True for the `count` highest scores of each row; of equal ones the first (`topk` does not promise that)."""
+    order = scores.sort(dim=-1, descending=True, stable=True).indices
+    return torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, order[..., :count], True)
 
 
 def draw_any(

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
-from kinemask.masking.draws import rounded_share
+from kinemask.masking.draws import highest, rounded_share
 from kinemask.masking.motion_topology import joint_speeds
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch
@@ -70,7 +70,7 @@ def keep_channels(
     scores = channel_scores(sequence, seen, speed, kind=config.kind, generator=generator)
     width = scores.shape[1]
     num_dropped = _num_dropped(config.ratio, width, "channels")
-    return (~_largest(scores, num_dropped)).float() * (width / (width - num_dropped))
+    return (~highest(scores, num_dropped)).float() * (width / (width - num_dropped))
 
 
 @torch.no_grad()
@@ -138,7 +138,7 @@ def frame_speed(batch: Batch) -> Float[Tensor, "N T"]:
 def drop_joints(batch: Batch, scores: Float[Tensor, "N V"], *, ratio: float) -> Batch:
     """The joints with the largest scores at zero, round(ratio V) of them, in all persons and frames."""
     num_dropped = _num_dropped(ratio, scores.shape[1], "joints")
-    dropped = _largest(scores.detach(), num_dropped)
+    dropped = highest(scores.detach(), num_dropped)
     return Batch(torch.where(rearrange(dropped, "N V -> N 1 1 V 1"), 0.0, batch.joints), batch.present)
 
 
@@ -153,7 +153,7 @@ def replace_frame_joints(
     num_clips, num_frames, _, num_joints, _ = batch.joints.shape
     num_replaced = _num_dropped(ratio, num_joints, "joints")
     draws = torch.rand(num_clips, num_frames, num_joints, generator=generator, device=batch.joints.device)
-    replaced = rearrange(_largest(draws, num_replaced), "N T V -> N T 1 V 1")
+    replaced = rearrange(highest(draws, num_replaced), "N T V -> N T 1 V 1")
     replaced = replaced & rearrange(batch.present, "N T M -> N T M 1 1")
     return Batch(torch.where(replaced, fill, batch.joints), batch.present)
 
@@ -181,10 +181,3 @@ def _why_not(ratio: float, count: int, what: str) -> str | None:
     if 0 < dropped < count:
         return None
     return f"drop.ratio {ratio} drops {dropped} of {count} {what}: at least one must go and one stay"
-
-
-def _largest(scores: Float[Tensor, "*rows K"], count: int) -> Bool[Tensor, "*rows K"]:
-    """True at the `count` largest of each row; of equal ones at the first (`topk` does not promise that)."""
-    order = scores.sort(dim=-1, descending=True, stable=True).indices
-    chosen = torch.zeros_like(scores, dtype=torch.bool)
-    return chosen.scatter_(-1, order[..., :count], True)

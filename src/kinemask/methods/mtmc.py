@@ -202,8 +202,9 @@ class Mtmc(Method):
             agreement = (queries["extreme"] * key).sum()
             gradient = torch.autograd.grad(agreement, view.shown.joints, retain_graph=True)[0]
             scores = reduce(gradient * view.shown.joints.detach(), "N T M V C -> N V", "sum")
-            rest = drop_joints(view.shown, scores, ratio=drop.ratio)
-            rest = Batch(rest.joints.detach(), rest.present)
+            rest = drop_joints(
+                Batch(view.shown.joints.detach(), view.shown.present), scores, ratio=drop.ratio
+            )
             pooled = self._pool(self.encoder.encode_views([rest], prompts=[None], clean=-1)[0])
         elif drop.kind == "threshold":
             factor = keep_entries(encoded.sequence, encoded.seen, threshold=drop.threshold)
