@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from kinemask.datasets import DATASETS, DatasetConfig
 from kinemask.datasets.archives.mirrors import DownloadConfig
+from kinemask.datasets.raw_kinesim import SimulatedSection
 from kinemask.datasets.reader import DatasetError
 from kinemask.errors import first_of
 from kinemask.evaluation.features import EmbedConfig
@@ -17,7 +18,7 @@ from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.hardware import HardwareConfig
-from kinemask.presets import derived, resolve, trace
+from kinemask.presets import SIZES, derived, resolve, trace
 from kinemask.run import RunConfig
 from kinemask.section import PARAMS_FILE, PLAN, Problem, Section, describe, read_yaml, validate
 from kinemask.skeleton.benchmark import BenchmarkConfig
@@ -85,10 +86,22 @@ class Params(Section):
                 )
             elif key != dataset.name != OWN:
                 problems.append(f"datasets.{key}.name is {dataset.name!r}, it must repeat the key {key!r}")
+        problems += self._unsimulated() if not problems else []
         problems += self._misfits() if not problems else self._typos()
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _unsimulated(self) -> list[str]:
+        """What chosen methods want simulated that nobody can simulate."""
+        possible = {key for key, one in self.datasets.items() if isinstance(one, SimulatedSection)}
+        asked = {
+            f"methods.{name}.{size}.training.simulated.dataset": recipe.simulated.dataset
+            for name in self.run.methods
+            for size in SIZES
+            if (recipe := self.methods[name].recipe(size)).simulated is not None
+        }
+        return [problem for place, name in asked.items() for problem in _unknown(place, [name], possible)]
 
     def _misfits(self) -> list[str]:
         """What of the chosen methods cannot run on the bodies of the chosen benchmarks."""
@@ -183,8 +196,22 @@ def write_plan(params: Params, root: Path = Path()) -> None:
             plan = {
                 "seeds": params.run.seeds_of(method),
                 "method": params.methods[method].model_dump(mode="json"),
+                "simulated": _simulated(params, method),
             }
             write_text(folder / f"{method}.json", json.dumps(plan, indent=1, sort_keys=True) + "\n")
+
+
+def _simulated(params: Params, method: str) -> dict[str, Any]:
+    """For each size, the section of the simulated dataset that is trained on, or None."""
+    preset = params.methods[method]
+    found: dict[str, Any] = {}
+    for size in SIZES:
+        asked = preset.recipe(size).simulated
+        found[size] = None
+        if asked is not None:
+            section = params.datasets[asked.dataset].model_dump(mode="json")
+            found[size] = section | {"seed": asked.seed, "subjects": asked.subjects}
+    return found
 
 
 def _layout(section: DatasetConfig) -> Layout:

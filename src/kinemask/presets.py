@@ -7,11 +7,11 @@ another `name` than the mapping it meets replaces it whole, as it is of another 
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kinemask.section import Keys, Problem, params_error
 
-SIZES = ("small", "paper")
+SIZES: tuple[Literal["small"], Literal["paper"]] = ("small", "paper")
 BASE, CHANGES = "base", "changes"
 _MAPPINGS = (CHANGES, *SIZES)
 _ROOT = "methods"

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -83,6 +83,8 @@ class Kinesim2Config(SimulatedSection):
 
     name: Literal["kinesim2"]
 
+
+SimulatedDataset = Annotated[KinesimConfig | Kinesim2Config, Field(discriminator="name")]
 
 C = TypeVar("C", bound=SimulatedSection)
 

@@ -25,6 +25,7 @@ from kinemask.skeleton.leaks import find_leaks
 from kinemask.storage import StorageError, partial_folder, place_folder, start_folder, writing
 
 PACKED = Path("data/packed")
+SIMULATED = Path("data/simulated")  # <method>/<size>: the same form, of people to train on alone
 PARTS = ("train", "test", "unused")
 COLUMNS = (
     "name", "label", "subject", "camera", "setup", "replication",

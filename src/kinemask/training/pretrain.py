@@ -24,11 +24,12 @@ from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
 from kinemask.skeleton.inputs import centre
 from kinemask.skeleton.layout import Layout
-from kinemask.skeleton.packed import DatasetInfo, PackedClips
+from kinemask.skeleton.packed import SIMULATED, DatasetInfo, PackedClips, open_packed
 from kinemask.skeleton.resident import load_clips, to_device
 from kinemask.storage import whole_folder, write_whole, writing
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
 from kinemask.training.recipe import Preset, Recipe, RecipeError
+from kinemask.training.simulated import add_clips
 from kinemask.training.trainer import Log, Trainer, TrainingResult
 
 PRETRAINED = Path("results/pretrain")
@@ -50,11 +51,12 @@ class Pretraining:
 
     name: str  # shown beside the bar
     recipe: Recipe
-    clips: RaggedClips  # those to train on, and no others
+    clips: RaggedClips  # those to train on, and no others; simulated ones stand last
     labels: Int[Tensor, " N"] | None  # of these clips; None unless the method is in LEARN_FROM_LABELS
     domain: Domain
     data_sha256: str
     rows_sha256: str  # of which clips of the data are trained on
+    simulated_sha256: str | None  # of the simulated clips
     hardware: HardwareConfig
     checkpoints: Path = CHECKPOINTS
 
@@ -98,6 +100,7 @@ class Pretraining:
             "recipe": json.dumps(self.recipe.model_dump(mode="json"), sort_keys=True),
             "data": self.data_sha256,
             "clips": self.rows_sha256,
+            "simulated": self.simulated_sha256 or "",
             "domain": json.dumps(domain, sort_keys=True),
             "seed": str(seed),
             "device": self.hardware.device,
@@ -123,13 +126,25 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
     if problem:
         raise RecipeError(f"{benchmark}: {problem}: edit methods.{method}.{about.size} in params.yaml")
     rows = table["row"].to_numpy(np.int64)
+    clips, simulated_sha256 = input_clips(packed, rows.tolist(), recipe), None
+    if recipe.simulated is not None:
+        simulated = open_packed(SIMULATED / method / about.size)
+        if simulated.info.layout != packed.info.layout:
+            raise RecipeError(
+                f"{benchmark}: its bodies are of {packed.info.layout.name}, the simulated ones of "
+                f"{simulated.info.layout.name}: set methods.{method}.{about.size}.training.simulated to null"
+            )
+        more = input_clips(simulated, list(range(simulated.info.num_clips)), recipe)
+        clips = add_clips(clips if recipe.simulated.with_real else None, more, persons=packed.info.persons)
+        simulated_sha256 = simulated.info.data_sha256
     return Pretraining(
         name=f"pretrain {benchmark} {method}",
         recipe=recipe,
-        clips=input_clips(packed, rows.tolist(), recipe),
+        clips=clips,
         labels=torch.from_numpy(table["label"].to_numpy(np.int64, copy=True)) if may_see_labels else None,
         domain=_domain(packed.info, num_classes=len(about.class_names) if may_see_labels else None),
         data_sha256=about.data_sha256,
+        simulated_sha256=simulated_sha256,
         rows_sha256=hashlib.sha256(rows.tobytes()).hexdigest(),
         hardware=hardware,
     )

@@ -6,12 +6,13 @@ from pydantic import Field, model_validator
 
 from kinemask.encoders import EncoderConfig
 from kinemask.errors import KinemaskError
-from kinemask.methods import MethodConfig
+from kinemask.methods import LEARN_FROM_LABELS, MethodConfig
 from kinemask.section import Section
 from kinemask.skeleton.inputs import InputConfig
 from kinemask.skeleton.layout import Layout
 from kinemask.training.batches import BudgetConfig
 from kinemask.training.optim import OptimConfig
+from kinemask.training.simulated import SimulatedConfig
 
 
 class RecipeError(KinemaskError):
@@ -26,6 +27,7 @@ class TrainingConfig(Section):
     optimizer: OptimConfig
     log_every_steps: int = Field(ge=1)
     checkpoint_every_steps: int = Field(ge=1)
+    simulated: SimulatedConfig | None  # who is trained on beside the people of the benchmark
 
 
 class Recipe(Section):
@@ -42,10 +44,17 @@ class Recipe(Section):
             raise ValueError(
                 f"training must be {'null' if self.training else 'given'} for {self.method.name}"
             )
+        if self.method.name in LEARN_FROM_LABELS and self.simulated is not None:
+            raise ValueError(f"{self.method.name} learns from labels, and training.simulated has none")
         problem = self.method.misfit(self.inputs, self.encoder)
         if problem:
             raise ValueError(problem)
         return self
+
+    @property
+    def simulated(self) -> SimulatedConfig | None:
+        """The simulated people to train on, None for nobody."""
+        return self.training.simulated if self.training else None
 
     def misfit_body(self, layout: Layout) -> str | None:
         """Why the recipe cannot run on that body, or None if it can; only a dataset says which body it is."""
