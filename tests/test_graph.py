@@ -37,7 +37,7 @@ def test_every_selected_cell_has_a_row_with_all_columns(finished):
         "num_test", "num_leaked", "num_seeds", "scored_epoch", "commit",
     ]  # fmt: skip
     assert set(table["method"]) == {"mtmc", "random"}
-    assert set(table["evaluation"]) == {"linear", "knn"}
+    assert set(table["evaluation"]) == {"linear", "knn", "few"}
     assert (table["num_seeds"] == 2).all()
     assert ((table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])).all()
     assert (table.loc[table["method"] == "random", "scored_epoch"] == 0).all()
@@ -56,17 +56,18 @@ def test_one_number_of_one_method_reruns_that_method_and_the_tables_only(finishe
     assert ran == [
         "stages/dvc.yaml:params",
         *(f"{stage}@kinesim-xsub-mtmc" for stage in ("pretrain", "embed")),
-        *(name for name in ran if name in ("linear@kinesim-xsub-mtmc", "knn@kinesim-xsub-mtmc")),
+        *(name for name in ran if name.split("@")[0] in ("linear", "knn", "few")),
         "tables",
     ]
-    assert len(ran) == 6
+    assert len(ran) == 7
+    assert all(name.endswith("-mtmc") for name in ran[1:-1])
     finished.edit(lambda params: params["methods"]["mtmc"]["small"]["method"].update(temperature=0.1))
     finished.repro()
 
 
 def test_a_base_runs_what_inherits_the_change_again_and_a_preset_only_itself(finished):
     before = (finished.folder / "params.yaml").read_text()
-    ours = {f"{stage}@kinesim-xsub-random" for stage in ("pretrain", "embed", "linear", "knn")}
+    ours = {f"{stage}@kinesim-xsub-random" for stage in ("pretrain", "embed", "linear", "knn", "few")}
     finished.edit(lambda params: params["methods"]["random"].update(small={"inputs": {"num_frames": 16}}))
     assert set(stages_run(finished.repro())) == {"stages/dvc.yaml:params", *ours, "tables"}
     finished.edit(lambda params: params["methods"]["mtmc"]["small"]["encoder"].update(hidden=10))
@@ -124,7 +125,7 @@ def test_a_grid_is_one_command_and_the_way_back_runs_nothing_again(finished):
     assert "grid floor: 1 benchmarks, 2 methods, 0 pretrainings" in done.stdout
     assert "  raw: 0.0 in 1 benchmarks" in done.stdout
     table = pd.read_csv(finished.folder / "reports/ablation.csv")
-    assert table["method"].tolist() == ["raw", "random"] * 2
+    assert table["method"].tolist() == ["raw", "random"] * 3
     assert table.loc[table["method"] == "random", "difference"].notna().all()
     again = finished.run(sys.executable, "-m", "kinemask.cli", "grid", "floor")
     assert "asks for it already" in again.stdout

@@ -117,7 +117,8 @@ def test_the_whole_graph_runs_on_a_body_of_ones_own_and_notices_a_changed_record
     project.repro("tables")
     with (tmp_path / "reports/results.csv").open() as file:
         scored = {(row["method"], row["evaluation"]) for row in csv.DictReader(file)}
-    assert scored == {(method, probe) for method in ("mtmc", "random") for probe in ("linear", "knn")}
+    probes = ("linear", "knn", "few")
+    assert scored == {(method, probe) for method in ("mtmc", "random") for probe in probes}
     about = read_benchmark(tmp_path / "data/benchmarks/mine-xsub")
     assert (about.num_train, about.num_test) == (16, 16)
     splitting = "stages/dvc.yaml:split@mine-xsub"

@@ -115,7 +115,7 @@ def test_a_stage_is_thin(name):
 
 def test_nothing_runs_before_the_params_are_checked():
     for name in pipelines():
-        if name in ("params", "preprocess", "split", "tables", "embed", "linear", "knn"):
+        if name in ("params", "preprocess", "split", "tables", "embed", "linear", "knn", "few"):
             continue  # params itself, and stages that depend on what download or pretrain made
         # Both are written by the stage that checks.
         assert {"data/params.checked", f"{PLAN}/${{item.method}}.json"} & set(body(name)["deps"])
@@ -171,7 +171,7 @@ def test_no_array_made_from_recordings_is_ever_pushed():
     kept = {place for place, how in settings.items() if how.get("push") is False or how.get("cache") is False}
     assert kept == set(settings)
     assert {place.split("/")[1] for place in kept if place.startswith("results")} == {
-        "pretrain", "embed", "linear", "knn",
+        "pretrain", "embed", "linear", "knn", "few",
     }  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def test_usage_reports_are_off():
 
 
 def test_every_matrix_entry_is_what_run_asks_for():
-    for stage in ("pretrain", "embed", "linear", "knn"):
+    for stage in ("pretrain", "embed", "linear", "knn", "few"):
         matrix = pipelines()[stage]["matrix"]
         assert matrix == {"benchmark": "${run.benchmarks}", "method": "${run.methods}"}
 

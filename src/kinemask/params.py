@@ -14,6 +14,7 @@ from kinemask.datasets.raw_kinesim import SimulatedSection
 from kinemask.datasets.reader import DatasetError
 from kinemask.errors import first_of
 from kinemask.evaluation.features import EmbedConfig
+from kinemask.evaluation.few import FewConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
 from kinemask.evaluation.statistics import StatisticsConfig
@@ -44,6 +45,7 @@ class EvaluationConfig(Section):
     embed: EmbedConfig
     linear: LinearConfig
     knn: KnnConfig
+    few: FewConfig
     statistics: StatisticsConfig
 
 

@@ -1,12 +1,15 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kinemask.evaluation.few import FewConfig, probe_few
 from kinemask.evaluation.frozen import (
     FeaturesError,
     Probed,
     ProbeTask,
+    Subset,
     find_tasks,
     keep_results,
     read_probe_data,
@@ -22,7 +25,10 @@ FEATURES = Path("results/embed/tiny-xsub/mtmc/seed-0/mean.npy")
 TASK = ProbeTask(BENCHMARK, FEATURES, 0)
 LINEAR = LinearConfig(components=None, c_grid=(0.01, 1.0), folds=3, max_iterations=200, tolerance=1e-4)
 KNN = KnnConfig(ks=(1, 20), temperature=0.07, standardise=True)
-PROBES = [(probe_linear, LINEAR), (probe_knn, KNN)]
+FEW = FewConfig(
+    shares=(0.1, 0.5), poolings=("mean",), c=0.05, components=None, max_iterations=200, tolerance=1e-4
+)
+PROBES = [(probe_linear, LINEAR), (probe_knn, KNN), (probe_few, FEW)]
 HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32")
 
 
@@ -74,7 +80,7 @@ def test_the_probe_never_sees_test_labels(probe, config):
     after = probe(TASK, config)
     for first, second in zip(before, after, strict=True):
         np.testing.assert_array_equal(first.scores, second.scores)
-        assert first.values == second.values
+        assert (first.values, first.subset) == (second.values, second.subset)
 
 
 @pytest.mark.usefixtures("tiny_project")
@@ -157,6 +163,15 @@ def test_a_record_names_the_features_and_the_split_it_rests_on():
         "results/embed/tiny-xsub/mtmc/seed-3/last.npy",
         "results/embed/tiny-xsub/mtmc/seed-3/mean.npy",
     ]
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_a_subset_of_the_labels_is_kept_by_name_and_counts_as_an_input():
+    scores = np.zeros((40, 3), dtype=np.float32)
+    (record,) = keep([Probed(3, "pooling=mean labels=1%", scores, {}, Subset("1", ("clip7", "a,b")))])
+    path = Path("results/linear/tiny-xsub/mtmc/seed-3.subset-1.csv")
+    assert path.read_text() == 'name\nclip7\n"a,b"\n'
+    assert record.inputs[path.as_posix()] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.usefixtures("tiny_project")

@@ -7,13 +7,8 @@ from scipy.special import log_softmax
 from sklearn.decomposition import PCA
 
 from kinemask.evaluation.frozen import ABSENT_SCORE
-from kinemask.evaluation.linear_probe import (
-    LinearConfig,
-    LinearProbe,
-    _principal_axes,
-    fit_linear,
-    subject_folds,
-)
+from kinemask.evaluation.linear_probe import LinearConfig, LinearProbe, fit_linear, subject_folds
+from kinemask.evaluation.regression import principal_axes
 
 CONFIG = LinearConfig(components=None, c_grid=(0.01, 0.1, 1.0), folds=3, max_iterations=500, tolerance=1e-4)
 
@@ -135,7 +130,7 @@ def test_principal_axes_are_those_of_a_reference(num_clips, width):
     generator = np.random.default_rng(2)
     centred = generator.normal(size=(num_clips, width)) * np.geomspace(1, 9, width)
     centred = (centred - centred.mean(0)).astype(np.float32)
-    axes = _principal_axes(centred, 5)
+    axes = principal_axes(centred, 5)
     reference = PCA(n_components=5, svd_solver="full").fit(centred).components_.T
     np.testing.assert_allclose(np.abs((axes * reference).sum(0)), 1, atol=1e-3)
     np.testing.assert_allclose(axes.T @ axes, np.eye(5), atol=1e-4)
@@ -144,7 +139,7 @@ def test_principal_axes_are_those_of_a_reference(num_clips, width):
 def test_features_that_span_less_than_the_components_keep_what_they_span():
     generator = np.random.default_rng(2)
     flat = generator.normal(size=(50, 3)) @ generator.normal(size=(3, 40))
-    assert _principal_axes((flat - flat.mean(0)).astype(np.float32), 10).shape == (40, 3)
+    assert principal_axes((flat - flat.mean(0)).astype(np.float32), 10).shape == (40, 3)
 
 
 def test_components_beyond_the_width_keep_all_columns():

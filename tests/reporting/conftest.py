@@ -21,6 +21,7 @@ SKILL = {
     "mtmc-no-drop": 1.55,
 }  # how far the true class's score stands above the noise
 POOLINGS = {"mean": 0.6, "last": 0.0}
+SUFFIXES = {"linear": [""], "knn": [" k=1", " k=20"], "few": [" labels=1%", " labels=10%"]}
 
 
 @dataclass(frozen=True)
@@ -96,18 +97,21 @@ def write_benchmark_files(
 
 
 def write_scores(root: Path, evaluation: str, benchmark: str, method: str, seed: int) -> None:
-    """Scores and their record, as the linear and knn stages write them."""
+    """Scores and their record, as the probe stages write them."""
     labels = pd.read_parquet(root / "data/benchmarks" / benchmark / "test.parquet")["label"].to_numpy()
-    names = ["linear", "knn", "mtmc", "random", "irds-xsub", "kinesim-xsub", "raw", "mtmc-no-drop"]
+    names = ["linear", "knn", "mtmc", "random", "irds-xsub", "kinesim-xsub", "raw", "mtmc-no-drop", "few"]
     rng = np.random.default_rng([seed, *(names.index(name) for name in (evaluation, benchmark, method))])
     scores, metrics = {}, {}
-    for pooling, bonus in POOLINGS.items():
-        for suffix in [""] if evaluation == "linear" else [" k=1", " k=20"]:
+    poolings = {"mean": POOLINGS["mean"]} if evaluation == "few" else POOLINGS
+    for pooling, bonus in poolings.items():
+        for suffix in SUFFIXES[evaluation]:
             values = rng.normal(size=(len(labels), 6)).astype(np.float32)
             values[np.arange(len(labels)), labels] += SKILL[method] + bonus
             setting = f"pooling={pooling}{suffix}"
             scores[setting] = values
-            metrics[setting] = score_metrics(values, labels) | {"validation_top1": 0.5 + bonus / 10}
+            metrics[setting] = score_metrics(values, labels)
+            if evaluation != "few":  # nothing is held out of few labels
+                metrics[setting]["validation_top1"] = 0.5 + bonus / 10
     path = root / "results" / evaluation / benchmark / method / f"seed-{seed}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **scores)
@@ -140,8 +144,8 @@ def write_run(root: Path, config: RunConfig) -> None:
                     metrics={"all": {"epochs": epochs}},
                 )
                 write_record(root, "embed", benchmark, method, seed)
-                write_scores(root, "linear", benchmark, method, seed)
-                write_scores(root, "knn", benchmark, method, seed)
+                for evaluation in SUFFIXES:
+                    write_scores(root, evaluation, benchmark, method, seed)
 
 
 def new_run(root: Path, **changes: object) -> Run:

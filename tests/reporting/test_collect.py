@@ -22,13 +22,13 @@ def test_finished_run_is_collected_whole(make_run: MakeRun) -> None:
     found = collect(run.root, run.config)
     assert found.missing == ()
     assert len(found.cells) == 2 * 2 * (
-        2 + 4
-    )  # benchmarks, methods, poolings of linear and of knn with two k
+        2 + 4 + 2
+    )  # benchmarks, methods, poolings of linear and of knn with two k, shares of few
     assert {cell.seeds for cell in found.cells} == {(0, 1, 2)}
     on_disk = {path.relative_to(run.root) for path in run.root.rglob("*") if path.is_file()}
     assert set(found.files) == on_disk
     assert {record.stage for record in found.records} == {
-        *("download", "preprocess", "split", "pretrain", "embed", "linear", "knn")
+        *("download", "preprocess", "split", "pretrain", "embed", "linear", "knn", "few")
     }
 
 

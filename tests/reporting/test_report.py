@@ -79,7 +79,7 @@ def test_page_can_be_read_without_seeing_it(whole: tuple[Run, str]) -> None:
     assert len(page.all("caption")) == len(page.all("table"))
     assert all("scope" in attributes for attributes in page.all("th"))
     charts = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
-    assert len(charts) == len(page.all("svg")) == 2 * 2 + 2 * 2  # evaluations; loss and rank of one method
+    assert len(charts) == len(page.all("svg")) == 2 * 3 + 2 * 2  # evaluations; loss and rank of one method
     assert all(len(str(attributes["aria-label"])) > 40 for attributes in charts)
     scrolled = [attributes for attributes in page.all("div") if attributes.get("class") == "scroll"]
     assert all(attributes["tabindex"] == "0" and attributes["aria-label"] for attributes in scrolled)
@@ -115,9 +115,9 @@ def test_every_name_is_explained(whole: tuple[Run, str]) -> None:
     terms = {
         text
         for text in page.texts
-        if text in ("mtmc", "random", "linear", "knn", "pooling", "k", "irds", "xsub")
+        if text in ("mtmc", "random", "linear", "knn", "few", "pooling", "k", "labels", "irds", "xsub")
     }
-    assert len(terms) == 8
+    assert len(terms) == 10
     assert len(page.all("dd")) == len(page.all("dt"))
 
 

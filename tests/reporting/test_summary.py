@@ -31,7 +31,7 @@ def test_summary_shows_the_chosen_pooling_of_each_result(make_run: MakeRun) -> N
     text = printed(run)
     assert "irds-xsub" in text
     lines = [line for line in text.splitlines() if "pooling=" in line]
-    assert len(lines) == 2 * 3  # methods; linear, k = 1, k = 20
+    assert len(lines) == 2 * 5  # methods; linear, two k, two shares of the labels
     assert all("pooling=mean" in line and "±" in line for line in lines)
 
 
@@ -39,6 +39,7 @@ def test_results_fit_into_eighty_letters(make_run: MakeRun) -> None:
     run = finished(make_run, benchmarks=("irds-xsub",))
     lines = printed(run, width=80).splitlines()
     assert sum("knn" in line and "pooling=mean k=20 †" in line and "]" in line for line in lines) == 2
+    assert sum("few" in line and "labels=10% †" in line and "]" in line for line in lines) == 2
 
 
 def test_summary_says_where_to_look_further(make_run: MakeRun) -> None:

@@ -38,7 +38,7 @@ def test_results_have_exactly_the_columns_and_a_row_a_result(make_run: MakeRun) 
         "unleaked_mean,unleaked_std,unleaked_ci_low,unleaked_ci_high,num_test,num_leaked,"
         "num_seeds,scored_epoch,commit"
     )
-    assert len(results) == 2 * 2 * 6 * 3  # benchmarks, methods, settings, metrics
+    assert len(results) == 2 * 2 * 8 * 3  # benchmarks, methods, settings, metrics
     assert (results["ci_low"] <= results["mean"]).all()
     assert (results["mean"] <= results["ci_high"]).all()
 
@@ -80,7 +80,7 @@ def test_encoder_without_record_has_unknown_origin_and_is_not_dropped(make_run: 
     run = make_run(benchmarks=("irds-xsub",), methods=("random",), seeds=(0,))
     (run.root / "records/pretrain/irds-xsub/random/seed-0.json").unlink()
     results, _ = both_tables(run)
-    assert len(results) == 6 * 3
+    assert len(results) == 8 * 3
     assert set(results["stream"]) == set(results["scored_epoch"]) == {"unknown"}
 
 
@@ -174,6 +174,26 @@ def test_without_validation_nothing_is_chosen(make_run: MakeRun) -> None:
     assert (linear["setting"] == linear["control_setting"]).all()
 
 
+def test_a_setting_with_one_pooling_alone_is_its_own_choice(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub",), methods=("random", "raw"))
+    for path in (run.root / "results/few/irds-xsub/raw").iterdir():
+        with np.load(path) as archive:
+            scores = {name.replace("mean", "flat"): archive[name] for name in archive.files}
+        np.savez(path, **scores)
+    for path in (run.root / "records/few/irds-xsub/raw").iterdir():
+        path.write_text(path.read_text().replace("pooling=mean", "pooling=flat"))
+    found = collect(run.root, run.config)
+    chosen = chosen_settings(found.records)
+    assert chosen["irds-xsub", "random", "few", "labels=10%"] == "pooling=mean labels=10%"
+    assert chosen["irds-xsub", "raw", "few", "labels=1%"] == "pooling=flat labels=1%"
+    comparisons = comparisons_table(found, run.statistics)
+    few = comparisons[(comparisons["evaluation"] == "few") & (comparisons["metric"] == "top1")]
+    assert list(zip(few["setting"], few["control_setting"], strict=True)) == [
+        ("pooling=flat labels=1%", "pooling=mean labels=1%"),
+        ("pooling=flat labels=10%", "pooling=mean labels=10%"),
+    ]
+
+
 def test_comparison_uses_the_seeds_both_have(make_run: MakeRun) -> None:
     run = make_run(benchmarks=("irds-xsub",), seeds=(0, 1, 2))
     (run.root / "records/linear/irds-xsub/random/seed-0.json").unlink()
@@ -186,7 +206,7 @@ def test_comparison_uses_the_seeds_both_have(make_run: MakeRun) -> None:
 def test_holm_runs_over_all_rows_of_a_benchmark_in_a_metric(make_run: MakeRun) -> None:
     _, comparisons = both_tables(make_run())
     for _, part in comparisons.groupby(["benchmark", "metric"]):
-        assert len(part) == 3 + 6  # linear; knn with two k
+        assert len(part) == 3 + 6 + 2  # linear; knn with two k; few with two shares
         ordered = part.sort_values("p")
         smallest = ordered.iloc[0]
         assert smallest["p_holm"] == pytest.approx(min(1, smallest["p"] * len(part)), abs=len(part) * 1e-4)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from safetensors.torch import load_file
 from kinemask.augment.temporal import centre_crop
 from kinemask.encoders.base import Encoder
 from kinemask.errors import KinemaskError
-from kinemask.evaluation.frozen import FEATURES
+from kinemask.evaluation.frozen import FEATURES, Pooling
 from kinemask.progress import progress
 from kinemask.section import Section
 from kinemask.skeleton.batch import RaggedClips
@@ -41,7 +40,7 @@ class EmbedConfig(Section):
 
     crop_share: float = Field(gt=0, le=1)
     batch: int = Field(ge=1)
-    poolings: tuple[Literal["mean", "last", "max", "flat"], ...] = Field(min_length=1)
+    poolings: tuple[Pooling, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float32, Int
 
 from kinemask.errors import KinemaskError
@@ -13,7 +15,9 @@ from kinemask.evaluation.metrics import score_metrics
 from kinemask.record import Clock, Record, hash_files, make_record
 from kinemask.section import Section
 from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
-from kinemask.storage import write_whole, writing
+from kinemask.storage import write_text, write_whole, writing
+
+Pooling = Literal["mean", "last", "max", "flat"]
 
 FEATURES = Path("results/embed")
 RESULTS = Path("results")
@@ -44,10 +48,19 @@ class ProbeData:
     """All that a probe may see: of the test clips the features, and no label."""
 
     train_features: Float32[np.ndarray, "N D"]
+    train_names: tuple[str, ...]  # of the N clips
     train_labels: Int[np.ndarray, " N"]
     train_subjects: Int[np.ndarray, " N"]
     test_features: Float32[np.ndarray, "E D"]
     num_classes: int
+
+
+@dataclass(frozen=True)
+class Subset:
+    """The training clips whose labels a probe saw, and the percent of all labels they were drawn for."""
+
+    percent: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,7 @@ class Probed:
     setting: str
     scores: Float32[np.ndarray, "E K"]
     values: Mapping[str, float]
+    subset: Subset | None = None  # None: it saw all training labels
 
 
 def find_tasks(benchmark: str, method: str, seeds: Sequence[int]) -> list[ProbeTask]:
@@ -94,6 +108,7 @@ def read_probe_data(task: ProbeTask) -> ProbeData:
         )
     return ProbeData(
         train_features=features[: len(train)],
+        train_names=tuple(train["name"]),
         train_labels=train["label"].to_numpy(),
         train_subjects=train["subject"].to_numpy(),
         test_features=features[len(train) :],
@@ -111,7 +126,10 @@ def keep_results(
     hardware: Section,
     clock: Clock,
 ) -> list[Record]:
-    """Score against the test labels, which no probe has seen; write scores and record of each seed."""
+    """Score against the test labels, which no probe has seen; write scores and record of each seed.
+
+    A subset of the labels is kept beside the scores, the names of its clips, and counts as an input.
+    """
     folder = BENCHMARKS / benchmark
     labels = read_split(folder, "test", with_labels=True)["label"].to_numpy()
     split = [folder / file for file in ("benchmark.json", "train.parquet", "test.parquet")]
@@ -120,7 +138,14 @@ def keep_results(
         of_seed = [one for one in probed if one.seed == seed]
         name = f"{benchmark}/{method}/seed-{seed}"
         _write_scores(RESULTS / stage / f"{name}.npz", of_seed)
-        inputs = [*split, *sorted((FEATURES / name).glob("*.npy"))]
+        subsets = {
+            RESULTS / stage / f"{name}.subset-{one.subset.percent}.csv": one.subset.names
+            for one in of_seed
+            if one.subset is not None
+        }
+        for path, names in subsets.items():
+            write_text(path, pd.DataFrame({"name": names}).to_csv(index=False, lineterminator="\n"))
+        inputs = [*split, *sorted((FEATURES / name).glob("*.npy")), *subsets]
         record = make_record(
             stage=stage,
             subject=benchmark,

@@ -20,7 +20,7 @@ from kinemask.reporting.tables import (
 )
 
 METRIC = "top1"
-SHOWN = ("", "k=1")  # settings apart from their pooling: the linear probe, and one neighbour
+SHOWN = ("", "k=1", "labels=1%")  # settings apart from their pooling: linear, one neighbour, few labels
 ROLES = {"raw": "floor", CONTROL: "control", "supervised": "ceiling"}  # the others are what is compared
 _ESTIMATE = ("mean", "std", "ci_low", "ci_high")
 _COMPARISON = {  # as comparison_line calls it -> as it is called beside a mean
@@ -47,9 +47,9 @@ class AblationBlock:
 def ablation_table(collected: Collected, config: StatisticsConfig) -> pd.DataFrame:
     """ABLATION_COLUMNS: a row for each benchmark, evaluation of SHOWN and method; none without a reference.
 
-    Every method has the pooling that is best for it on folds of the training part, and so has the reference;
-    they are compared on the clips and seeds that both have, which `num_pairs` counts. Holm's correction runs
-    over the table of a benchmark. Where nothing chose a pooling there is no row.
+    Every method has the pooling that is best for it on folds of the training part, or its only one, and so
+    has the reference; they are compared on the clips and seeds that both have, which `num_pairs` counts.
+    Holm's correction runs over the table of a benchmark. Where nothing chose a pooling there is no row.
     """
     reference = collected.run.reference
     rows: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ def how_to_read(reference: str, confidence: float) -> str:
     """What stands in the table."""
     return (
         f"Every method minus {reference}, in points, each with the pooling that folds of the training part "
-        "chose for it, on the clips and seeds that both have (`paired` counts them); "
+        "chose for it, or its only one, on the clips and seeds that both have (`paired` counts them); "
         f"{100 * confidence:g} % intervals. p is that of a paired permutation test, after Holm's correction "
         "over the table of the benchmark. Roles: floor, no encoder; control, the encoder as it is "
         "initialised; ceiling, trained with all labels."

@@ -21,7 +21,7 @@ Line = dict[str, Any]  # one row of a table, by column
 
 @dataclass(frozen=True)
 class Row:
-    """A method in a setting. `chosen`: its pooling is the best on folds of the training part."""
+    """A method in a setting. `chosen`: its pooling is the best on training folds, or the only one."""
 
     method: str
     setting: str

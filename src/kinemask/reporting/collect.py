@@ -15,7 +15,7 @@ from kinemask.record import RECORDS, Record, read_records
 from kinemask.run import RunConfig
 from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkInfo, read_benchmark, read_split
 
-EVALUATIONS = ("linear", "knn")
+EVALUATIONS = ("linear", "knn", "few")
 RESULTS = Path("results")
 _BEFORE = ("pretrain", "embed")  # stages that every evaluation rests on
 _SAME = 1e-6  # the record's accuracy and the one of the scores are the same number

@@ -89,9 +89,10 @@ def how_to_read(confidence: float) -> str:
     return (
         "Percent of the test part: mean over seeds ± standard deviation over seeds "
         f"[{100 * confidence:g} % interval from resampling people and seeds]. "
-        f"{CHOSEN} folds of the training part chose this pooling. {BETTER} better or {WORSE} worse than "
-        f"{CONTROL} with the pooling chosen for it, in a paired permutation test at the "
-        f"{100 * (1 - confidence):g} % level, after Holm's correction over all comparisons of the benchmark."
+        f"{CHOSEN} folds of the training part chose this pooling, or it is the only one. "
+        f"{BETTER} better or {WORSE} worse than {CONTROL} with the pooling chosen for it, "
+        f"in a paired permutation test at the {100 * (1 - confidence):g} % level, after Holm's correction "
+        "over all comparisons of the benchmark."
     )
 
 

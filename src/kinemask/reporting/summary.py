@@ -42,7 +42,7 @@ def print_summary(root: Path, started: float | None = None, console: Console | N
             counts = (int(part[name].iloc[0]) for name in ("num_leaked", "num_test"))
             console.print(Text(leak_sentence(*counts)))
     console.print(
-        Text(f"Mean ± std over seeds [interval]; {CHOSEN} folds of the training part chose the pooling")
+        Text(f"Mean ± std over seeds [interval]; {CHOSEN} pooling chosen by training folds, or the only one")
     )
     console.print(Text(f"Report: {(root / REPORT).resolve()}"), soft_wrap=True)
     console.print(Text("MLflow: make ui"))
@@ -56,7 +56,7 @@ def _result_table(benchmark: str, results: pd.DataFrame, records: Iterable[Recor
     prefixes = ("", UNLEAKED) if "num_leaked" in results and results["num_leaked"].any() else ("",)
     scores = (f"{METRIC}, %", f"{WITHOUT_LEAKS}, %")[: len(prefixes)]
     table = Table(title=Text(benchmark), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("method", "evaluation", "setting", *scores, "seeds"):
+    for name in ("method", "probe", "setting", *scores, "seeds"):
         table.add_column(name, justify="right" if name == "seeds" else "left")
     for line in map(_named, results.to_dict("records")):
         names = (line["benchmark"], line["method"], line["evaluation"])

@@ -81,7 +81,8 @@ def chosen_settings(records: Iterable[Record]) -> dict[Key, str]:
     """(benchmark, method, evaluation, setting without its pooling) -> the setting with the best pooling.
 
     Best by the mean over seeds of CHOOSES, never by a test score; the first in alphabetical order if equal.
-    Without that metric in every record there is no choice and no entry.
+    A setting with one pooling alone is its own choice. Of several, without that metric in every record, none
+    is chosen and there is no entry.
     """
     values: dict[Key, dict[str, list[float]]] = {}
     for record in records:
@@ -92,7 +93,7 @@ def chosen_settings(records: Iterable[Record]) -> dict[Key, str]:
     chosen = {}
     for key, by_setting in values.items():
         means = {setting: float(np.mean(by_setting[setting])) for setting in sorted(by_setting)}
-        if not np.isnan(list(means.values())).any():
+        if len(means) == 1 or not np.isnan(list(means.values())).any():
             chosen[key] = max(means, key=lambda setting: means[setting])
     return chosen
 
