@@ -130,7 +130,7 @@ def step_chart(
         axes.plot(line.steps, line.means, color=colour, linestyle=dashes, linewidth=1.4, label=line.label)
         for step, values in zip(line.steps, line.seeds, strict=True):
             dots = axes.scatter([step] * len(values), values, s=10, zorder=3)
-            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9)
+            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9, clip_on=False)
     for label, value in references:
         axes.axhline(value, color=MUTED, linestyle="dotted", linewidth=1.4, label=f"{label}: {value:.1f}")
     first = min(step for line in lines for step in line.steps if step > 0)
