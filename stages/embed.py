@@ -38,16 +38,15 @@ def main(benchmark: str, method: str) -> None:
     )
     embedded = run_seeds(work.run, params.seeds, hardware=params.hardware, on_log=lambda *row: None)
     save_features(benchmark, method, dict(zip(params.seeds, embedded, strict=True)))
-    for seed, features in zip(params.seeds, embedded, strict=True):
+    for seed, one in zip(params.seeds, embedded, strict=True):
         make_record(
             stage="embed",
             subject=benchmark,
             method=method,
             seed=seed,
             params=params.embed,
-            metrics={f"pooling={name}": {"width": float(v.shape[1])} for name, v in features.items()},
-            inputs=hash_files([work.weights / f"seed-{seed}.safetensors"])
-            | {"data": work.packed.info.data_sha256},
+            metrics={f"pooling={name}": {"width": float(v.shape[1])} for name, v in one.last.items()},
+            inputs=hash_files(work.files(seed).values()) | {"data": work.packed.info.data_sha256},
             hardware=params.hardware,
             clock=clock,
         ).write()

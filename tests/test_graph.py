@@ -117,6 +117,31 @@ def test_an_ablation_is_one_line_of_dvc(finished):
     finished.repro()
 
 
+def test_snapshots_give_a_curve_that_starts_at_the_control_and_ends_at_the_result(finished):
+    before = (finished.folder / "params.yaml").read_text()
+    plain = without_commit(finished)
+    changed = "methods.mtmc.small.training.snapshots=[0, 10]"
+    done = finished.run("dvc", "exp", "run", "-S", changed)
+    assert not any(name.endswith("-random") for name in stages_run(done.stdout + done.stderr))
+    weights = finished.folder / "results/pretrain/kinesim-xsub/mtmc"
+    assert {path.name for path in weights.iterdir()} == {
+        f"seed-{seed}{step}.safetensors" for seed in (0, 1) for step in ("", "-step-0", "-step-10")
+    }
+    assert without_commit(finished) == plain
+    results = pd.read_csv(finished.folder / "reports/results.csv").query("metric == 'top1'")
+    curves = pd.read_csv(finished.folder / "reports/curves.csv")
+    keys = ["evaluation", "setting"]
+    for step, method in ((0, "random"), (30, "mtmc")):
+        points = curves[curves["step"] == step].set_index(keys).sort_index()
+        own = results[results["method"] == method].set_index(keys).sort_index()
+        columns = ["mean", "std", "ci_low", "ci_high"]
+        pd.testing.assert_frame_equal(points[columns], own[columns])
+    assert set(curves["step"]) == {0, 10, 30}
+    (finished.folder / "params.yaml").write_text(before)
+    finished.repro()
+    assert len(pd.read_csv(finished.folder / "reports/curves.csv")) == 0
+
+
 def test_a_grid_is_one_command_and_the_way_back_runs_nothing_again(finished):
     before = read_yaml(finished.folder / "params.yaml")["run"]
     grid = {"benchmarks": ["kinesim-xsub"], "methods": ["random", "raw"], "seeds": [0], "reference": "raw"}

@@ -51,6 +51,14 @@ def write_tiny_features(folder: Path, labels: np.ndarray, seed: int) -> None:
     np.save(folder / "mean.npy", noise + 8 * np.eye(6, dtype=np.float32)[labels])
 
 
+def write_tiny_snapshot(folder: Path, step: int) -> None:
+    """The poolings of a seed again, as those of a snapshot, with no feature that tells anything."""
+    for file in sorted(folder.glob("*.npy")):
+        place = folder / f"step-{step}" / file.name
+        place.parent.mkdir(exist_ok=True)
+        np.save(place, np.zeros_like(np.load(file)))
+
+
 @pytest.fixture
 def tiny_project(tmp_path, monkeypatch):
     """A project folder, made the current one, whose features of two seeds are ready to be probed."""

@@ -10,6 +10,7 @@ from kinemask.evaluation.frozen import (
     Probed,
     ProbeTask,
     Subset,
+    apart_from_step,
     find_tasks,
     keep_results,
     read_probe_data,
@@ -19,6 +20,8 @@ from kinemask.evaluation.linear_probe import LinearConfig, probe_linear
 from kinemask.hardware import HardwareConfig
 from kinemask.record import Clock
 from kinemask.skeleton.benchmark import read_split
+
+from .conftest import write_tiny_snapshot
 
 BENCHMARK = Path("data/benchmarks/tiny-xsub")
 FEATURES = Path("results/embed/tiny-xsub/mtmc/seed-0/mean.npy")
@@ -53,6 +56,43 @@ def test_every_pooling_of_every_seed_is_a_task():
         (3, "last"),
         (3, "mean"),
     ]
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_snapshots_are_tasks_after_the_last_weights_in_the_order_of_their_steps():
+    for step in (400, 0, 1600):
+        write_tiny_snapshot(FEATURES.parent, step)
+    tasks = find_tasks("tiny-xsub", "mtmc", [0])
+    assert [task.setting("k=1") for task in tasks] == [
+        *("pooling=last k=1", "pooling=mean k=1"),
+        *("pooling=last k=1 step=0", "pooling=mean k=1 step=0"),
+        *("pooling=last k=1 step=400", "pooling=mean k=1 step=400"),
+        *("pooling=last k=1 step=1600", "pooling=mean k=1 step=1600"),
+    ]
+    assert tasks[2].features == FEATURES.parent / "step-0/last.npy"
+    assert [apart_from_step(task.setting("k=1")) for task in tasks[1:4:2]] == [
+        ("pooling=mean k=1", None),
+        ("pooling=mean k=1", 0),
+    ]
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_snapshots_alone_are_no_features_of_a_seed():
+    write_tiny_snapshot(FEATURES.parent, 400)
+    for file in FEATURES.parent.glob("*.npy"):
+        file.unlink()
+    with pytest.raises(FeaturesError, match="seed-0 holds no features"):
+        find_tasks("tiny-xsub", "mtmc", [0])
+
+
+@pytest.mark.usefixtures("tiny_project")
+@pytest.mark.parametrize(("probe", "config"), PROBES)
+def test_a_snapshot_is_probed_on_its_own_features(probe, config):
+    write_tiny_snapshot(FEATURES.parent, 400)
+    task = ProbeTask(BENCHMARK, FEATURES.parent / "step-400/mean.npy", 0, 400)
+    found = probe(task, config)
+    assert [one.setting for one in found] == [f"{one.setting} step=400" for one in probe(TASK, config)]
+    assert len(np.unique(found[0].scores, axis=0)) == 1  # all of its features are zero
 
 
 @pytest.mark.usefixtures("tiny_project")
@@ -163,6 +203,9 @@ def test_a_record_names_the_features_and_the_split_it_rests_on():
         "results/embed/tiny-xsub/mtmc/seed-3/last.npy",
         "results/embed/tiny-xsub/mtmc/seed-3/mean.npy",
     ]
+    write_tiny_snapshot(Path("results/embed/tiny-xsub/mtmc/seed-3"), 400)
+    (record,) = keep([Probed(3, "pooling=mean", np.zeros((40, 3), dtype=np.float32), {})])
+    assert "results/embed/tiny-xsub/mtmc/seed-3/step-400/mean.npy" in record.inputs
 
 
 @pytest.mark.usefixtures("tiny_project")

@@ -45,11 +45,12 @@ def test_stage_writes_all_reports_and_its_record(
     monkeypatch.chdir(run.root)
     stage.main()
     assert {path.name for path in Path("reports").iterdir()} == {
-        *("results.csv", "results.md", "comparisons.csv", "ablation.csv", "index.html")
+        *("results.csv", "results.md", "comparisons.csv", "ablation.csv", "curves.csv", "index.html")
     }
     record = next(record for record in read_records() if record.stage == "tables")
     assert record.path == Path("records/tables/all/record.json")
-    assert record.metrics["all"] == {"results": 96.0, "comparisons": 66.0, "ablation": 0.0, "missing": 0.0}
+    counts = {"results": 96.0, "comparisons": 66.0, "ablation": 0.0, "curves": 0.0, "missing": 0.0}
+    assert record.metrics["all"] == counts
     assert "results/linear/irds-xsub/mtmc/seed-0.npz" in record.inputs
     first = {path.name: path.read_bytes() for path in Path("reports").iterdir()}
     stage.main()  # its own record is there now

@@ -84,7 +84,9 @@ def toy_trainer(
     steps: int = 6,
     log_every_steps: int = 2,
     checkpoint_every_steps: int = 3,
+    snapshots: tuple[int, ...] = (),
     log=lambda step, values: None,
+    keep=lambda step: None,
     damage: Callable[[int], float] | None = None,
 ) -> Trainer:
     return Trainer(
@@ -97,8 +99,10 @@ def toy_trainer(
         budget=BudgetConfig(steps=steps),
         log_every_steps=log_every_steps,
         checkpoint_every_steps=checkpoint_every_steps,
+        snapshots=snapshots,
         precision="float32",
         log=log,
+        keep=keep,
         checkpoints=checkpoints,
     )
 

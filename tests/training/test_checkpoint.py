@@ -264,3 +264,31 @@ def test_tied_weights_are_saved(checkpoints):
     other.register_buffer("alias", other.queue)
     assert checkpoints.load(method=other, optimizer=trainer.optimizer).step == 0
     assert torch.equal(other.queue, trainer.method.queue)
+
+
+def test_kept_weights_come_back_and_belong_to_their_run_and_step(checkpoints, tmp_path):
+    weights = {"weight": torch.randn(3, 2), "count": torch.tensor(4)}
+    checkpoints.keep(400, weights)
+    assert same(checkpoints.kept(400), weights)
+    path = checkpoints.folder / "step-400.safetensors"
+    with pytest.raises(CheckpointError, match="belongs to the run aaaa") as error:
+        Checkpoints(tmp_path, key="b" * 64).kept(400)
+    assert one_line(error).startswith(f"{path} ")
+    path.rename(checkpoints.folder / "step-800.safetensors")
+    with pytest.raises(CheckpointError, match=r"step-800\.safetensors is of step 400: delete"):
+        checkpoints.kept(800)
+
+
+@pytest.mark.parametrize("place", [0.6, 0.95])
+def test_a_damaged_or_missing_snapshot_stops_with_file_and_cure(checkpoints, place):
+    checkpoints.keep(5, {"weight": torch.randn(30)})
+    path = checkpoints.folder / "step-5.safetensors"
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"step-5\.safetensors (is damaged|cannot be read)"):
+        checkpoints.kept(5)
+    path.unlink()
+    with pytest.raises(CheckpointError, match="cannot be read") as error:
+        checkpoints.kept(5)
+    assert one_line(error).endswith(f"delete {checkpoints.folder} to start this run afresh")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -19,7 +19,7 @@ from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25, Layout
 from kinemask.skeleton.packed import PackedError, PackedWriter, open_packed
 from kinemask.training.pretrain import new_encoder, open_pretraining, save_encoders
-from kinemask.training.recipe import Preset, Recipe
+from kinemask.training.recipe import Preset, Recipe, RecipeError
 from tests.project import ROOT, make_tiny
 
 HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32")
@@ -228,3 +228,52 @@ def test_every_recipe_of_the_project_builds(name, size):
         assert num_weights(encoder) == 44_998_656 + 300
         assert num_weights(method.projector) == 4_458_624
         assert num_weights(method.decoder) == 4_541_590
+
+
+def with_training(preset, **changes):
+    sizes = preset.model_dump(mode="json")
+    sizes["small"]["training"] |= changes
+    return Preset.model_validate_json(json.dumps(sizes))
+
+
+def test_snapshots_lie_beside_the_last_weights_which_they_do_not_change(tmp_path, monkeypatch):
+    write_data(tmp_path)
+    both = presets(tmp_path)
+    _, plain = train(tmp_path, monkeypatch, both["mtmc"])
+    _, control = train(tmp_path, monkeypatch, both["random"])
+    work, trained = train(tmp_path, monkeypatch, with_training(both["mtmc"], snapshots=[0, 7]))
+    assert same_weights(plain, trained)
+    save_encoders("toy-odd", "mtmc", work, {0: trained})
+    folder = tmp_path / "results/pretrain/toy-odd/mtmc"
+    files = {name: load_file(folder / f"seed-0{name}.safetensors") for name in ("", "-step-0", "-step-7")}
+    assert len(list(folder.iterdir())) == len(files)
+    assert all(torch.equal(files[""][name], value) for name, value in trained.weights.items())
+    assert all(torch.equal(files["-step-0"][name], value) for name, value in control.weights.items())
+    assert all(files["-step-7"][name].shape == value.shape for name, value in trained.weights.items())
+    assert any(not torch.equal(files["-step-7"][name], value) for name, value in trained.weights.items())
+    _, again = train(tmp_path, monkeypatch, with_training(both["mtmc"], snapshots=[0, 7]))  # it is finished
+    assert all(torch.equal(again.snapshots[7][name], files["-step-7"][name]) for name in files["-step-7"])
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "said"),
+    [
+        ([30], "training.snapshots names step 30 of 30: name steps before the last"),
+        ([5, 5], "must be ascending, each step once"),
+        ([-1], "greater than or equal to 0"),
+    ],
+)
+def test_snapshots_that_cannot_be_are_told(tmp_path, snapshots, said):
+    with pytest.raises(ValidationError, match=said):
+        with_training(presets(tmp_path)["mtmc"], snapshots=snapshots)
+
+
+def test_snapshots_after_the_end_of_a_budget_in_epochs_are_told_before_training(tmp_path, monkeypatch):
+    write_data(tmp_path)  # 24 clips to train on: one batch of 16 an epoch
+    preset = with_training(presets(tmp_path)["mtmc"], budget={"epochs": 3}, snapshots=[2])
+    assert train(tmp_path, monkeypatch, preset)[1].snapshots.keys() == {2}
+    preset = with_training(presets(tmp_path)["mtmc"], budget={"epochs": 3}, snapshots=[2, 3])
+    with pytest.raises(
+        RecipeError, match=r"toy-odd: training\.snapshots names step 3 of 3: .*methods\.mtmc\.small"
+    ):
+        train(tmp_path, monkeypatch, preset)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from kinemask.training.checkpoint import CheckpointError, open_checkpoints
+from kinemask.training.checkpoint import CheckpointError, Checkpoints, open_checkpoints
 from kinemask.training.trainer import TrainingDiverged, TrainingResult
 from tests.training.conftest import ADAMW, SGD, same, toy_trainer
 
@@ -193,3 +193,66 @@ def test_killed_at_random_moments_a_run_ends_as_if_undisturbed(tmp_path):
     (disturbed,) = (tmp_path / "killed").glob("*/checkpoint.safetensors")
     (undisturbed,) = (tmp_path / "undisturbed").glob("*/checkpoint.safetensors")
     assert disturbed.read_bytes() == undisturbed.read_bytes()
+
+
+def keeper(checkpoints, trainer):
+    return lambda step: checkpoints.keep(step, trainer.method.student.state_dict())
+
+
+def trainer_that_keeps(checkpoints, **changes):
+    trainer = toy_trainer(checkpoints=checkpoints, **changes)
+    trainer.keep = keeper(checkpoints, trainer)
+    return trainer
+
+
+def test_snapshots_are_the_weights_after_that_many_steps_and_cost_no_step(checkpoints):
+    at_three = toy_trainer(steps=6)
+    start = {name: value.clone() for name, value in at_three.method.student.state_dict().items()}
+    at_three.method.train()
+    for _ in range(3):
+        at_three.update()
+    plain = toy_trainer(steps=6)
+    expected = plain.run()
+    trainer = trainer_that_keeps(checkpoints, steps=6, snapshots=(0, 3))
+    assert trainer.run() == expected
+    assert same(trainer.method.state_dict(), plain.method.state_dict())
+    assert same(checkpoints.kept(0), start)
+    assert same(checkpoints.kept(3), at_three.method.student.state_dict())
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 5])
+def test_a_run_that_is_stopped_and_goes_on_keeps_the_same_files(tmp_path, stop):
+    found = []
+    for name in ("whole", "stopped"):
+        folder = tmp_path / name
+        folder.mkdir()
+        checkpoints = Checkpoints(folder, key="k")
+        rhythm = {"snapshots": (0, 2, 4), "log_every_steps": 1, "checkpoint_every_steps": 3}
+        if name == "stopped":
+            with pytest.raises(Interrupted):
+                trainer_that_keeps(checkpoints, log=stop_at(stop), **rhythm).run()
+        trainer_that_keeps(checkpoints, **rhythm).run()
+        found.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert found[0] == found[1]
+    assert {f"step-{step}.safetensors" for step in (0, 2, 4)} <= set(found[0])
+
+
+def test_a_snapshot_is_kept_before_there_is_a_checkpoint_of_its_step(checkpoints):
+    there = []
+    toy_trainer(
+        checkpoints=checkpoints,
+        snapshots=(3,),
+        checkpoint_every_steps=3,
+        keep=lambda step: there.append(checkpoints.path.exists()),
+    ).run()
+    assert there == [False]
+
+
+def test_nothing_diverged_becomes_a_snapshot():
+    kept = []
+    trainer = toy_trainer(
+        snapshots=(0, 2), log_every_steps=6, damage=lambda step: float("nan"), keep=kept.append
+    )
+    with pytest.raises(TrainingDiverged, match="diverged in steps 1 to 2"):
+        trainer.run()
+    assert kept == [0]

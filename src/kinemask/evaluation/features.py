@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from kinemask.augment.temporal import centre_crop
 from kinemask.encoders.base import Encoder
 from kinemask.errors import KinemaskError
-from kinemask.evaluation.frozen import FEATURES, Pooling
+from kinemask.evaluation.frozen import FEATURES, Pooling, features_folder
 from kinemask.progress import progress
 from kinemask.section import Section
 from kinemask.skeleton.batch import RaggedClips
@@ -24,11 +24,11 @@ from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import PackedClips
 from kinemask.skeleton.resident import to_device
 from kinemask.storage import whole_folder, writing
-from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder
+from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder, weights_file
 from kinemask.training.recipe import Preset, Recipe
 from kinemask.training.trainer import Log
 
-Features = dict[str, Float32[np.ndarray, "N D"]]
+Features = dict[str, Float32[np.ndarray, "N D"]]  # by pooling
 
 
 class EncoderError(KinemaskError):
@@ -44,22 +44,54 @@ class EmbedConfig(Section):
 
 
 @dataclass(frozen=True)
+class Embedded:
+    """The features of one seed: of its last weights and, by their steps, of its snapshots."""
+
+    last: Features
+    snapshots: Mapping[int, Features]
+
+
+@dataclass(frozen=True)
 class Embedding:
-    """Turns the clips of a benchmark into features; `run` does it with the encoder of one seed."""
+    """Turns the clips of a benchmark into features; `run` does it with the encoders of one seed."""
 
     name: str  # shown beside the bar
-    weights: Path  # the folder of seed-<seed>.safetensors
+    weights: Path  # the folder that pretrain made
     recipe: Recipe
     config: EmbedConfig
     packed: PackedClips
     rows: list[int]  # of the clips, in the order of the features
     device: str
 
-    def run(self, seed: int, log: Log) -> Features:
-        """Features by pooling. Raises EncoderError if the weights do not fit exactly. Nothing is logged."""
-        layout = self.packed.info.layout
-        encoder = new_encoder(self.recipe, layout=layout, num_persons=self.packed.info.persons)
-        path = self.weights / f"seed-{seed}.safetensors"
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The snapshots that the recipe asks for."""
+        return () if self.recipe.training is None else self.recipe.training.snapshots
+
+    def files(self, seed: int) -> dict[int | None, Path]:
+        """The weights of a seed: the last ones under None, those of snapshots under their steps."""
+        return {step: self.weights / weights_file(seed, step) for step in (None, *self.steps)}
+
+    def run(self, seed: int, log: Log) -> Embedded:
+        """Features of every clip. Raises EncoderError if weights do not fit exactly. Nothing is logged."""
+        clips = to_device(input_clips(self.packed, self.rows, self.recipe), self.device)
+        found = {
+            step: embed(
+                self._encoder(path),
+                clips,
+                config=self.config,
+                inputs=self.recipe.inputs,
+                layout=self.packed.info.layout,
+                name=f"{self.name} {path.stem.replace('-', ' ')}",
+            )
+            for step, path in self.files(seed).items()
+        }
+        return Embedded(found[None], {step: found[step] for step in self.steps})
+
+    def _encoder(self, path: Path) -> Encoder:
+        encoder = new_encoder(
+            self.recipe, layout=self.packed.info.layout, num_persons=self.packed.info.persons
+        )
         try:
             encoder.load_state_dict(load_file(path), strict=True)
         except (OSError, SafetensorError, RuntimeError) as error:
@@ -67,14 +99,7 @@ class Embedding:
             raise EncoderError(
                 f"{path} is not the encoder of this recipe ({problem}): run pretrain"
             ) from error
-        return embed(
-            encoder.to(self.device),
-            to_device(input_clips(self.packed, self.rows, self.recipe), self.device),
-            config=self.config,
-            inputs=self.recipe.inputs,
-            layout=layout,
-            name=f"{self.name} seed {seed}",
-        )
+        return encoder.to(self.device)
 
 
 def open_embedding(
@@ -121,11 +146,16 @@ def embed(
     return {pooling: np.concatenate(parts) for pooling, parts in features.items()}
 
 
-def save_features(benchmark: str, method: str, embedded: Mapping[int, Features]) -> None:
-    """One folder a seed, one array a pooling. Raises StorageError if the disk does not take them."""
+def save_features(benchmark: str, method: str, embedded: Mapping[int, Embedded]) -> None:
+    """One folder a seed, in it one a snapshot; one array a pooling.
+
+    Raises StorageError if the disk does not take them.
+    """
     out = FEATURES / benchmark / method
     with whole_folder(out) as folder, writing(out):
-        for seed, features in embedded.items():
-            (folder / f"seed-{seed}").mkdir()
-            for pooling, values in features.items():
-                np.save(folder / f"seed-{seed}" / f"{pooling}.npy", values, allow_pickle=False)
+        for seed, one in embedded.items():
+            for step, features in ((None, one.last), *one.snapshots.items()):
+                place = features_folder(folder / f"seed-{seed}", step)
+                place.mkdir()
+                for pooling, values in features.items():
+                    np.save(place / f"{pooling}.npy", values, allow_pickle=False)

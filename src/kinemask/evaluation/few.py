@@ -61,7 +61,7 @@ def probe_few(task: ProbeTask, config: FewConfig) -> list[Probed]:
         probed.append(
             Probed(
                 task.seed,
-                f"pooling={task.pooling} labels={percent}%",
+                task.setting(f"labels={percent}%"),
                 regression.scores(test, data.num_classes),
                 {"num_labelled": float(len(rows)), "converged": float(regression.converged)},
                 Subset(percent, tuple(names[rows].tolist())),

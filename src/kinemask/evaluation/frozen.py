@@ -21,6 +21,7 @@ Pooling = Literal["mean", "last", "max", "flat"]
 
 FEATURES = Path("results/embed")
 RESULTS = Path("results")
+_STEP = "step="  # begins the word of a setting that says of which snapshot it is
 # Of a class that cannot be the answer: probability zero, yet finite, so that sums of scores stay numbers.
 ABSENT_SCORE = np.finfo(np.float32).min
 
@@ -36,11 +37,17 @@ class ProbeTask:
     benchmark: Path  # folder
     features: Path  # <pooling>.npy
     seed: int
+    step: int | None = None  # of the snapshot whose features these are; None: of the last weights
 
     @property
     def pooling(self) -> str:
         """How the encoder's output became one vector a clip."""
         return self.features.stem
+
+    def setting(self, *words: str) -> str:
+        """The name of what is scored, with the probe's own words: `pooling=mean k=1 step=400`."""
+        step = () if self.step is None else (f"{_STEP}{self.step}",)
+        return " ".join((f"pooling={self.pooling}", *words, *step))
 
 
 @dataclass(frozen=True)
@@ -75,15 +82,32 @@ class Probed:
 
 
 def find_tasks(benchmark: str, method: str, seeds: Sequence[int]) -> list[ProbeTask]:
-    """Every pooling of every seed. Raises FeaturesError if a seed has no features."""
+    """Every pooling of every seed: of its last weights, then of its snapshots in the order of their steps.
+
+    Raises FeaturesError if a seed has no features.
+    """
     tasks = []
     for seed in seeds:
         folder = FEATURES / benchmark / method / f"seed-{seed}"
-        files = sorted(folder.glob("*.npy"))
-        if not files:
+        if not any(folder.glob("*.npy")):
             raise FeaturesError(f"{folder} holds no features: run `dvc repro embed`")
-        tasks += [ProbeTask(BENCHMARKS / benchmark, file, seed) for file in files]
+        steps = sorted(int(found.name.removeprefix("step-")) for found in folder.glob("step-*"))
+        for step in (None, *steps):
+            files = sorted(features_folder(folder, step).glob("*.npy"))
+            tasks += [ProbeTask(BENCHMARKS / benchmark, file, seed, step) for file in files]
     return tasks
+
+
+def features_folder(of_seed: Path, step: int | None) -> Path:
+    """Where in the folder of a seed the features of its last weights are, or of those after `step` steps."""
+    return of_seed if step is None else of_seed / f"step-{step}"
+
+
+def apart_from_step(setting: str) -> tuple[str, int | None]:
+    """`pooling=mean k=1 step=400` -> `pooling=mean k=1` and 400; None for the last weights."""
+    words = setting.split()
+    steps = [int(word.removeprefix(_STEP)) for word in words if word.startswith(_STEP)]
+    return " ".join(word for word in words if not word.startswith(_STEP)), steps[0] if steps else None
 
 
 def read_probe_data(task: ProbeTask) -> ProbeData:
@@ -145,7 +169,7 @@ def keep_results(
         }
         for path, names in subsets.items():
             write_text(path, pd.DataFrame({"name": names}).to_csv(index=False, lineterminator="\n"))
-        inputs = [*split, *sorted((FEATURES / name).glob("*.npy")), *subsets]
+        inputs = [*split, *sorted((FEATURES / name).rglob("*.npy")), *subsets]
         record = make_record(
             stage=stage,
             subject=benchmark,

@@ -178,6 +178,6 @@ def probe_knn(task: ProbeTask, config: KnnConfig) -> list[Probed]:
         config=config,
     )
     return [
-        Probed(task.seed, f"pooling={task.pooling} k={k}", scores[k], {"validation_top1": validation[k]})
+        Probed(task.seed, task.setting(f"k={k}"), scores[k], {"validation_top1": validation[k]})
         for k in config.ks
     ]

@@ -130,4 +130,4 @@ def probe_linear(task: ProbeTask, config: LinearConfig) -> list[Probed]:
         "c": probe.c,
         "converged": float(probe.converged),
     }
-    return [Probed(task.seed, f"pooling={task.pooling}", probe.scores(data.test_features), values)]
+    return [Probed(task.seed, task.setting(), probe.scores(data.test_features), values)]

@@ -8,9 +8,12 @@ from markupsafe import Markup
 
 from kinemask.record import Record
 from kinemask.reporting import figures
+from kinemask.reporting.ablation import SHOWN
 from kinemask.reporting.blocks import Block, row_label
-from kinemask.reporting.collect import Collected
-from kinemask.reporting.figures import DASHES, Bar, Curve
+from kinemask.reporting.collect import Cell, Collected
+from kinemask.reporting.curves import StepCurve, step_curves
+from kinemask.reporting.figures import DASHES, Bar, Curve, StepLine
+from kinemask.reporting.tables import CONTROL, apart_from_pooling, chosen_settings
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ def interval_chart(block: Block, results: pd.DataFrame, collected: Collected, nu
     for row in block.rows:
         key = (block.benchmark, block.evaluation, row.method, row.setting)
         cell, line = cells[key], lines[key]
-        seeds = tuple(100 * share for share in (cell.ranks == 0).mean(axis=1).tolist())
+        seeds = _percent_of_seeds(cell)
         numbers = (100 * line["mean"], 100 * line["ci_low"], 100 * line["ci_high"])
         bars.append(Bar(row_label(row), methods.index(row.method), seeds, *numbers))
     references = [(one.what, float(one.values["top1"])) for one in block.references if "top1" in one.values]
@@ -64,6 +67,59 @@ def training_charts(collected: Collected) -> list[tuple[str, str, list[Chart]]]:
             if charts:
                 found.append((benchmark, method, charts))
     return found
+
+
+def step_charts(collected: Collected) -> list[tuple[str, list[Chart]]]:
+    """(benchmark, a chart for each evaluation of SHOWN) where methods were scored at snapshots.
+
+    Every method has the pooling that folds of the training part chose at its last step; so has the control.
+    """
+    grouped: dict[tuple[str, str, str], list[StepCurve]] = {}
+    for curve in step_curves(collected):
+        apart = apart_from_pooling(curve.last.setting)
+        if curve.chosen and apart in SHOWN:
+            grouped.setdefault((curve.last.benchmark, curve.last.evaluation, apart), []).append(curve)
+    charts: dict[str, list[Chart]] = {}
+    for number, ((benchmark, evaluation, apart), curves) in enumerate(grouped.items()):
+        what = f"{evaluation} {apart}".strip()
+        chosen = chosen_settings(collected.records).get((benchmark, CONTROL, evaluation, apart))
+        controls = [
+            cell
+            for cell in collected.cells
+            if (cell.benchmark, cell.method, cell.evaluation) == (benchmark, CONTROL, evaluation)
+            and cell.setting == chosen
+        ]
+        chart = _step_chart(curves, controls, list(collected.run.methods), what, f"s{number}")
+        charts.setdefault(benchmark, []).append(chart)
+    return list(charts.items())
+
+
+def _step_chart(
+    curves: Sequence[StepCurve], controls: Sequence[Cell], methods: list[str], what: str, name: str
+) -> Chart:
+    lines = []
+    for curve in curves:
+        seeds = [_percent_of_seeds(cell) for cell in curve.points]
+        label = f"{curve.last.method} {curve.last.setting}"
+        means = tuple(sum(values) / len(values) for values in seeds)
+        steps = tuple(cell.step or 0 for cell in curve.points)
+        lines.append(StepLine(label, methods.index(curve.last.method), steps, means, tuple(seeds)))
+    references = [(f"{one.method} {one.setting}", 100 * float((one.ranks == 0).mean())) for one in controls]
+    told = [
+        f"{line.label}: "
+        + ", ".join(f"{mean:.1f} at step {step}" for step, mean in zip(line.steps, line.means, strict=True))
+        for line in lines
+    ]
+    told += [f"{label}: {value:.1f} at any step" for label, value in references]
+    return Chart(
+        Markup(figures.step_chart(lines, references, title=what, name=name)),
+        f"{what}, top1 over steps on {curves[0].last.benchmark}, percent. " + "; ".join(told),
+        "Circles are seeds, the line joins their means.",
+    )
+
+
+def _percent_of_seeds(cell: Cell) -> tuple[float, ...]:
+    return tuple(100 * share for share in (cell.ranks == 0).mean(axis=1).tolist())
 
 
 def _curve_chart(records: Sequence[Record], value: str, what: str, name: str) -> Chart:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 
 from kinemask.errors import KinemaskError
+from kinemask.evaluation.frozen import apart_from_step
 from kinemask.evaluation.metrics import rank_of_truth
 from kinemask.record import RECORDS, Record, read_records
 from kinemask.run import RunConfig
@@ -50,15 +51,20 @@ class Cell:
     setting: str
     seeds: tuple[int, ...]
     ranks: Int[np.ndarray, "S N"]
+    step: int | None = None  # of the snapshot that was scored; None: the last weights
 
 
 @dataclass(frozen=True)
 class Collected:
-    """All that is on disk of the runs. `records` leave out the record of the tables themselves."""
+    """All that is on disk of the runs. `records` leave out the record of the tables themselves.
+
+    `cells` are the results, each of the last weights; `snapshots` those of earlier ones, in order of steps.
+    """
 
     run: RunConfig
     tests: Mapping[str, ScoredPart]
     cells: tuple[Cell, ...]
+    snapshots: tuple[Cell, ...]
     records: tuple[Record, ...]
     missing: tuple[str, ...]
     files: tuple[Path, ...]  # what the numbers rest on, below the root
@@ -86,7 +92,15 @@ def collect(root: Path, run: RunConfig) -> Collected:
     if not cells:
         raise ReportError(f"nothing to tabulate, missing are {'; '.join(missing)}: run `dvc repro`")
     records = shelf.selected_records()
-    return Collected(run, shelf.tests, tuple(cells), records, missing, tuple(sorted(shelf.files)))
+    return Collected(
+        run=run,
+        tests=shelf.tests,
+        cells=tuple(cell for cell in cells if cell.step is None),
+        snapshots=tuple(sorted((cell for cell in cells if cell.step is not None), key=_step)),
+        records=records,
+        missing=missing,
+        files=tuple(sorted(shelf.files)),
+    )
 
 
 class _Shelf:
@@ -115,7 +129,7 @@ class _Shelf:
                 self._note(f"{benchmark} {method} {stage}: no record in {path.parent}", seed)
 
     def cells(self, benchmark: str, method: str, evaluation: str) -> list[Cell]:
-        """One cell a setting, of the seeds that are there."""
+        """One cell for each setting and step, of the seeds that are there."""
         folder = Path(evaluation, benchmark, method)
         where = f"{benchmark} {method} {evaluation}"
         found: dict[int, dict[str, Int[np.ndarray, " N"]]] = {}
@@ -135,7 +149,8 @@ class _Shelf:
             for seed in found.keys() - set(seeds):
                 self._note(f"{where} {setting}: not among the scores in {RESULTS / folder}", seed)
             ranks = np.stack([found[seed][setting] for seed in seeds])
-            cells.append(Cell(benchmark, method, evaluation, setting, seeds, ranks))
+            apart, step = apart_from_step(setting)
+            cells.append(Cell(benchmark, method, evaluation, apart, seeds, ranks, step))
         return cells
 
     def selected_records(self) -> tuple[Record, ...]:
@@ -160,6 +175,11 @@ class _Shelf:
 
     def _note(self, text: str, seed: int) -> None:
         self.gaps.setdefault(text, []).append(seed)
+
+
+def _step(cell: Cell) -> int:
+    assert cell.step is not None, "a snapshot has a step"
+    return cell.step
 
 
 def _scored_part(folder: Path) -> ScoredPart:

@@ -59,6 +59,17 @@ class Curve:
     values: tuple[float, ...]
 
 
+@dataclass(frozen=True)
+class StepLine:
+    """One line of a chart over steps, in percent. `seeds`: the value of each seed at each step."""
+
+    label: str
+    series: int
+    steps: tuple[int, ...]
+    means: tuple[float, ...]
+    seeds: tuple[tuple[float, ...], ...]
+
+
 @rc_context(_STYLE)
 def interval_chart(bars: Sequence[Bar], references: Sequence[tuple[str, float]], *, name: str) -> str:
     """Seeds as dots, the mean as a bar, the interval as a line; references as dashed lines named below."""
@@ -79,8 +90,7 @@ def interval_chart(bars: Sequence[Bar], references: Sequence[tuple[str, float]],
     axes.grid(axis="x")
     axes.set_axisbelow(True)
     if references:
-        looks = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handlelength": 2.4, "borderpad": 0.1}
-        figure.legend(loc="outside lower left", **looks)
+        _name_below(figure)
     return _svg(figure, name)
 
 
@@ -104,6 +114,42 @@ def curve_chart(curves: Sequence[Curve], *, title: str, name: str) -> str:
     axes.grid()
     axes.set_axisbelow(True)
     return _svg(figure, name)
+
+
+@rc_context(_STYLE)
+def step_chart(
+    lines: Sequence[StepLine], references: Sequence[tuple[str, float]], *, title: str, name: str
+) -> str:
+    """Top1 over steps, which stand in the distances of their logarithms; seeds as dots, means joined.
+
+    References are level lines; everything is named below.
+    """
+    figure, axes = _figure(height=2.3 + 0.17 * (len(lines) + len(references)))
+    for line in lines:
+        colour, dashes = SERIES[line.series % len(SERIES)], DASHES[line.series % len(DASHES)]
+        axes.plot(line.steps, line.means, color=colour, linestyle=dashes, linewidth=1.4, label=line.label)
+        for step, values in zip(line.steps, line.seeds, strict=True):
+            dots = axes.scatter([step] * len(values), values, s=10, zorder=3)
+            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9, clip_on=False)
+    for label, value in references:
+        axes.axhline(value, color=MUTED, linestyle="dotted", linewidth=1.4, label=f"{label}: {value:.1f}")
+    first = min(step for line in lines for step in line.steps if step > 0)
+    axes.set_xscale("symlog", linthresh=first)  # of step 0 there is no logarithm
+    axes.set_xlim(left=-0.15 * first)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_xlabel("step")
+    axes.set_ylabel("top1, %")
+    axes.grid()
+    axes.set_axisbelow(True)
+    _name_below(figure)
+    return _svg(figure, name)
+
+
+def _name_below(figure: Figure) -> None:
+    looks = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handlelength": 2.4, "borderpad": 0.1}
+    figure.legend(loc="outside lower left", **looks)
 
 
 def _figure(*, height: float) -> tuple[Figure, Axes]:

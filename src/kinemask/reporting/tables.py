@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
+from kinemask.evaluation.frozen import apart_from_step
 from kinemask.evaluation.statistics import Comparison, Estimate, StatisticsConfig, compare, estimate, holm
 from kinemask.record import Record
 from kinemask.reporting.collect import Cell, Collected, ScoredPart
@@ -40,7 +41,7 @@ Found = TypeVar("Found", Estimate, Comparison)
 def results_table(collected: Collected, config: StatisticsConfig) -> pd.DataFrame:
     """RESULT_COLUMNS, a row for each cell and metric; accuracies are shares in [0, 1]."""
     rows = [
-        {**_origin(collected, cell), **result_line(collected.tests[cell.benchmark], cell, metric, config)}
+        {**origin(collected, cell), **result_line(collected.tests[cell.benchmark], cell, metric, config)}
         for cell, metric in product(collected.cells, METRICS)
     ]
     return rounded(rows, RESULT_COLUMNS)
@@ -82,12 +83,13 @@ def chosen_settings(records: Iterable[Record]) -> dict[Key, str]:
 
     Best by the mean over seeds of CHOOSES, never by a test score; the first in alphabetical order if equal.
     A setting with one pooling alone is its own choice. Of several, without that metric in every record, none
-    is chosen and there is no entry.
+    is chosen and there is no entry. Snapshots choose nothing.
     """
     values: dict[Key, dict[str, list[float]]] = {}
     for record in records:
         for setting, metrics in record.metrics.items():
-            if record.method is not None and "pooling=" in setting:
+            is_last = apart_from_step(setting)[1] is None
+            if record.method is not None and "pooling=" in setting and is_last:
                 key = (record.subject, record.method, record.stage, apart_from_pooling(setting))
                 values.setdefault(key, {}).setdefault(setting, []).append(metrics.get(CHOOSES, float("nan")))
     chosen = {}
@@ -190,7 +192,7 @@ def _clips(test: ScoredPart) -> dict[str, int]:
     return {"num_test": len(test.labels), "num_leaked": test.num_leaked}
 
 
-def _origin(collected: Collected, cell: Cell) -> dict[str, Any]:
+def origin(collected: Collected, cell: Cell) -> dict[str, Any]:
     """Where a result comes from: names, stream and epoch of its encoders, and the commits that ran."""
     runs = {
         stage: [r for r in collected.of_run(stage, cell.benchmark, cell.method) if r.seed in cell.seeds]

@@ -6,6 +6,7 @@ from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.blocks import blocks
 from kinemask.reporting.collect import Collected
+from kinemask.reporting.curves import curves_table
 from kinemask.reporting.markdown import results_markdown
 from kinemask.reporting.report import report_html
 from kinemask.reporting.tables import comparisons_table, csv_text, results_table
@@ -22,11 +23,13 @@ def write_reports(root: Path, collected: Collected, config: StatisticsConfig) ->
     results = results_table(collected, config)
     comparisons = comparisons_table(collected, config)
     ablation = ablation_table(collected, config)
+    curves = curves_table(collected, config)
     found = blocks(results, comparisons, collected, 1 - config.confidence)
     texts = {
         "results.csv": csv_text(results),
         "comparisons.csv": csv_text(comparisons),
         "ablation.csv": csv_text(ablation),
+        "curves.csv": csv_text(curves),
         "results.md": results_markdown(found, ablation, collected, confidence=config.confidence),
         "index.html": report_html(results, comparisons, ablation, collected, config),
     }
@@ -36,5 +39,6 @@ def write_reports(root: Path, collected: Collected, config: StatisticsConfig) ->
         "results": float(len(results)),
         "comparisons": float(len(comparisons)),
         "ablation": float(len(ablation)),
+        "curves": float(len(curves)),
         "missing": float(len(collected.missing)),
     }

@@ -42,7 +42,7 @@ class TrainingState:
 
 
 class Checkpoints:
-    """The one checkpoint of a run. `open_checkpoints` makes these, and keeps other processes out."""
+    """The one checkpoint of a run, and the weights it keeps. `open_checkpoints` keeps other processes out."""
 
     def __init__(self, folder: Path, *, key: str) -> None:
         self.folder = folder
@@ -69,36 +69,16 @@ class Checkpoints:
                 "groups": _groups(optimizer),
             }
         )
-        # One entry only: safetensors writes several in an order that changes from process to process.
-        proof = json.dumps({"about": about, "sha256": _digest(tensors, about)})
-        data = save(tensors, metadata={"checkpoint": proof})
-        try:
-            write_whole(self.path, data)
-        except OSError as error:
-            raise CheckpointError(
-                f"cannot write {self.path}: {error.strerror}; free space there or make it writable and run "
-                "again: it goes on from the last checkpoint"
-            ) from error
+        self._write(self.path, tensors, about)
 
     def load(self, *, method: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState | None:
         """Put the checkpoint into method and optimiser; None if this run has none yet.
 
         Raises CheckpointError if the file is not exactly what such a method and optimiser would have saved.
         """
-        try:
-            if not self.path.exists():
-                return None
-            with safe_open(self.path, framework="pt") as file:
-                proof = json.loads((file.metadata() or {}).get("checkpoint", "{}"))
-                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError) as error:
-            raise self._unreadable(f"cannot be read ({' '.join(str(error).split())})") from error
-        about = proof.get("about", "")
-        if proof.get("sha256") != _digest(tensors, about):
-            raise self._unreadable("is damaged: its content does not match its own checksum")
-        found = json.loads(about)
-        if found["run"] != self.key:
-            raise self._unreadable(f"belongs to the run {found['run'][:FOLDER_DIGITS]}")
+        if not self.path.exists():
+            return None
+        tensors, found = self._read(self.path)
         self._check(tensors, found["groups"], method, optimizer)
         method.load_state_dict(_below("method", tensors))
         optimizer.load_state_dict(
@@ -113,6 +93,56 @@ class Checkpoints:
             totals={name: tensors[f"totals/{name}"] for name in found["terms"]},
             num_counted=found["num_counted"],
         )
+
+    def keep(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        """Keep the weights after that many steps beside the checkpoint, in a file that is always whole.
+
+        Raises CheckpointError if the disk refuses.
+        """
+        about = json.dumps({"run": self.key, "step": step})
+        self._write(self._snapshot(step), _prefixed("weights", weights), about)
+
+    def kept(self, step: int) -> dict[str, Tensor]:
+        """The weights that were kept after that many steps.
+
+        Raises CheckpointError if the file is not exactly what this run kept then.
+        """
+        path = self._snapshot(step)
+        tensors, found = self._read(path)
+        if found["step"] != step:
+            raise self._unreadable(path, f"is of step {found['step']}")
+        return _below("weights", tensors)
+
+    def _snapshot(self, step: int) -> Path:
+        return self.folder / f"step-{step}.safetensors"
+
+    def _write(self, path: Path, tensors: dict[str, Tensor], about: str) -> None:
+        # One entry only: safetensors writes several in an order that changes from process to process.
+        proof = json.dumps({"about": about, "sha256": _digest(tensors, about)})
+        data = save(tensors, metadata={"checkpoint": proof})
+        try:
+            write_whole(path, data)
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write {path}: {error.strerror}; free space there or make it writable and run "
+                "again: it goes on from the last checkpoint"
+            ) from error
+
+    def _read(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The tensors of a file of this run, and what it says of them."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                proof = json.loads((file.metadata() or {}).get("checkpoint", "{}"))
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, ValueError) as error:
+            raise self._unreadable(path, f"cannot be read ({' '.join(str(error).split())})") from error
+        about = proof.get("about", "")
+        if proof.get("sha256") != _digest(tensors, about):
+            raise self._unreadable(path, "is damaged: its content does not match its own checksum")
+        found: dict[str, Any] = json.loads(about)
+        if found["run"] != self.key:
+            raise self._unreadable(path, f"belongs to the run {found['run'][:FOLDER_DIGITS]}")
+        return tensors, found
 
     def _check(
         self,
@@ -136,10 +166,11 @@ class Checkpoints:
             problems += _misfits(_below("optimizer", tensors), optimizer)
         if problems:
             more = f" and {len(problems) - NAMED_PROBLEMS} more" if len(problems) > NAMED_PROBLEMS else ""
-            raise self._unreadable(f"does not fit this run: {'; '.join(problems[:NAMED_PROBLEMS])}{more}")
+            what = f"does not fit this run: {'; '.join(problems[:NAMED_PROBLEMS])}{more}"
+            raise self._unreadable(self.path, what)
 
-    def _unreadable(self, what: str) -> CheckpointError:
-        return CheckpointError(f"{self.path} {what}: delete {self.folder} to start this run afresh")
+    def _unreadable(self, path: Path, what: str) -> CheckpointError:
+        return CheckpointError(f"{path} {what}: delete {self.folder} to start this run afresh")
 
 
 @contextmanager

@@ -27,8 +27,9 @@ from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import SIMULATED, DatasetInfo, PackedClips, open_packed
 from kinemask.skeleton.resident import load_clips, to_device
 from kinemask.storage import whole_folder, write_whole, writing
+from kinemask.training.batches import num_steps
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
-from kinemask.training.recipe import Preset, Recipe, RecipeError
+from kinemask.training.recipe import Preset, Recipe, RecipeError, TrainingConfig
 from kinemask.training.simulated import add_clips
 from kinemask.training.trainer import Log, Trainer, TrainingResult
 
@@ -39,10 +40,11 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Pretrained:
-    """The encoder's weights and how they came about."""
+    """The encoder's weights and how they came about. `snapshots`: steps done -> the weights then."""
 
     weights: Weights
     result: TrainingResult
+    snapshots: Mapping[int, Weights]
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Pretraining:
         encoder = new_encoder(recipe, layout=self.domain.layout, num_persons=self.domain.num_persons)
         training = recipe.training
         if training is None:
-            return Pretrained(encoder.state_dict(), TrainingResult([], steps=0, epochs=0.0))
+            return Pretrained(encoder.state_dict(), TrainingResult([], steps=0, epochs=0.0), {})
         build = METHODS[recipe.method.name]
         method = build(recipe.method, encoder, recipe.inputs, self.domain).to(device)
         clips = to_device(self.clips, device)
@@ -87,11 +89,15 @@ class Pretraining:
                 budget=training.budget,
                 log_every_steps=training.log_every_steps,
                 checkpoint_every_steps=training.checkpoint_every_steps,
+                snapshots=training.snapshots,
                 precision=self.hardware.precision,
                 log=log,
+                keep=lambda step: checkpoints.keep(step, encoder.state_dict()),
                 checkpoints=checkpoints,
             ).run()
-        return Pretrained({name: value.cpu() for name, value in encoder.state_dict().items()}, result)
+            snapshots = {step: checkpoints.kept(step) for step in training.snapshots}
+        weights = {name: value.cpu() for name, value in encoder.state_dict().items()}
+        return Pretrained(weights, result, snapshots)
 
     def _identity(self, seed: int) -> dict[str, str]:
         """What makes two runs the same run; processes side by side change nothing, the other hardware may."""
@@ -115,16 +121,16 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
     """The pretraining of a method on the training clips of a benchmark.
 
     Their labels are read only for a method in LEARN_FROM_LABELS (trap E12), those of test clips never.
-    Raises RecipeError if the recipe does not fit the body of the dataset.
+    Raises RecipeError if the recipe does not fit the body of the dataset or its number of clips.
     """
     about = read_benchmark(BENCHMARKS / benchmark)
     recipe = preset.recipe(about.size)
     may_see_labels = recipe.method.name in LEARN_FROM_LABELS
     table = read_split(BENCHMARKS / benchmark, "train", with_labels=may_see_labels)
     packed = open_data(about)
-    problem = recipe.misfit_body(packed.info.layout)
-    if problem:
-        raise RecipeError(f"{benchmark}: {problem}: edit methods.{method}.{about.size} in params.yaml")
+    edit = f"edit methods.{method}.{about.size} in params.yaml"
+    if problem := recipe.misfit_body(packed.info.layout):
+        raise RecipeError(f"{benchmark}: {problem}: {edit}")
     rows = table["row"].to_numpy(np.int64)
     clips, simulated_sha256 = input_clips(packed, rows.tolist(), recipe), None
     if recipe.simulated is not None:
@@ -132,11 +138,13 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
         if simulated.info.layout != packed.info.layout:
             raise RecipeError(
                 f"{benchmark}: its bodies are of {packed.info.layout.name}, the simulated ones of "
-                f"{simulated.info.layout.name}: set methods.{method}.{about.size}.training.simulated to null"
+                f"{simulated.info.layout.name}: {edit}"
             )
         more = input_clips(simulated, list(range(simulated.info.num_clips)), recipe)
         clips = add_clips(clips if recipe.simulated.with_real else None, more, persons=packed.info.persons)
         simulated_sha256 = simulated.info.data_sha256
+    if problem := _misfit_steps(recipe.training, num_clips=len(clips)):
+        raise RecipeError(f"{benchmark}: {problem}: {edit}")
     return Pretraining(
         name=f"pretrain {benchmark} {method}",
         recipe=recipe,
@@ -151,9 +159,10 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
 
 
 def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mapping[int, Pretrained]) -> None:
-    """One safetensors file a seed, which says what encoder it holds and what that wants to be fed.
+    """A safetensors file for each seed, which says what encoder it holds and what that wants to be fed.
 
-    Raises StorageError if the disk does not take them.
+    Beside the last weights, those of each snapshot: see `weights_file`. Raises StorageError if the disk does
+    not take them.
     """
     out = PRETRAINED / benchmark / method
     about = {
@@ -166,7 +175,13 @@ def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mappi
     metadata = {"kinemask": json.dumps(about, sort_keys=True)}
     with whole_folder(out) as folder, writing(out):
         for seed, one in trained.items():
-            write_whole(folder / f"seed-{seed}.safetensors", save(one.weights, metadata))
+            for step, weights in ((None, one.weights), *one.snapshots.items()):
+                write_whole(folder / weights_file(seed, step), save(weights, metadata))
+
+
+def weights_file(seed: int, step: int | None = None) -> str:
+    """The name of the file of a seed's last weights, or of those after `step` steps."""
+    return f"seed-{seed}.safetensors" if step is None else f"seed-{seed}-step-{step}.safetensors"
 
 
 def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
@@ -182,6 +197,13 @@ def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
 def input_clips(packed: PackedClips, rows: list[int], recipe: Recipe) -> RaggedClips:
     """The clips of those rows as the recipe wants them, with the origin moved."""
     return centre(load_clips(packed, rows), config=recipe.inputs, layout=packed.info.layout)
+
+
+def _misfit_steps(training: TrainingConfig | None, *, num_clips: int) -> str | None:
+    if training is None:
+        return None
+    steps = num_steps(training.budget, num_clips=num_clips, batch_size=training.batch_size)
+    return training.misfit_steps(steps)
 
 
 def _domain(info: DatasetInfo, *, num_classes: int | None) -> Domain:

@@ -1,8 +1,9 @@
 """A recipe: what is fed to which encoder, how it learns, and for how long."""
 
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kinemask.encoders import EncoderConfig
 from kinemask.errors import KinemaskError
@@ -20,7 +21,11 @@ class RecipeError(KinemaskError):
 
 
 class TrainingConfig(Section):
-    """How steps are taken, and how often metrics are logged and checkpoints written."""
+    """How steps are taken, and how often metrics are logged and checkpoints written.
+
+    `snapshots` are numbers of steps after which the encoder's weights are kept besides the last ones; 0 are
+    those it starts with.
+    """
 
     batch_size: int = Field(ge=2)
     budget: BudgetConfig
@@ -28,6 +33,30 @@ class TrainingConfig(Section):
     log_every_steps: int = Field(ge=1)
     checkpoint_every_steps: int = Field(ge=1)
     simulated: SimulatedConfig | None  # who is trained on beside the people of the benchmark
+    snapshots: tuple[Annotated[int, Field(ge=0)], ...]
+
+    @field_validator("snapshots")
+    @classmethod
+    def _ascending(cls, snapshots: tuple[int, ...]) -> tuple[int, ...]:
+        if any(left >= right for left, right in pairwise(snapshots)):
+            raise ValueError("must be ascending, each step once")
+        return snapshots
+
+    @model_validator(mode="after")
+    def _snapshots_before_the_end(self) -> "TrainingConfig":
+        problem = None if self.budget.steps is None else self.misfit_steps(self.budget.steps)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    def misfit_steps(self, num_steps: int) -> str | None:
+        """Why the snapshots cannot be kept, or None if they can; of a budget in epochs only data says it."""
+        if not self.snapshots or self.snapshots[-1] < num_steps:
+            return None
+        return (
+            f"training.snapshots names step {self.snapshots[-1]} of {num_steps}: name steps before the last, "
+            "whose weights are kept anyway"
+        )
 
 
 class Recipe(Section):

@@ -1,7 +1,7 @@
 """The training loop: it takes steps, logs, saves and resumes, and leaves everything special to the method."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,7 @@ from kinemask.training.optim import AdamWConfig, SgdConfig, build_optimizer
 from kinemask.training.schedule import rate_share
 
 Log = Callable[[int, dict[str, float]], None]
+Keep = Callable[[int], None]
 
 
 class TrainingDiverged(KinemaskError):
@@ -47,7 +48,8 @@ class Trainer:
 
     A step's batch and random numbers depend on `seed` and the step alone, so a resumed run cannot differ.
     What a method carries from step to step must be a parameter or a persistent buffer. `log` gets the number
-    of steps done and the means since its last call; after a resume, steps since the checkpoint come again.
+    of steps done and the means since its last call; `keep` gets each number of steps done that is among
+    `snapshots`, before there is a checkpoint of it. After a resume, steps since the checkpoint come again.
     """
 
     def __init__(
@@ -62,8 +64,10 @@ class Trainer:
         budget: BudgetConfig,
         log_every_steps: int,
         checkpoint_every_steps: int,
+        snapshots: Collection[int],
         precision: Precision,
         log: Log,
+        keep: Keep,
         checkpoints: Checkpoints | None,
     ) -> None:
         set_precision(method, getattr(torch, precision))
@@ -74,7 +78,9 @@ class Trainer:
         self.optim = optim
         self.log_every_steps = log_every_steps
         self.checkpoint_every_steps = checkpoint_every_steps
+        self.snapshots = snapshots
         self.log = log
+        self.keep = keep
         self.checkpoints = checkpoints
         self.order = BatchOrder(seed=seed, num_clips=len(clips), batch_size=batch_size)
         self.num_steps = num_steps(budget, num_clips=len(clips), batch_size=batch_size)
@@ -92,9 +98,12 @@ class Trainer:
         """
         self._resume()
         self.method.train()
+        if self.step == 0:
+            self._snapshot()
         remaining = range(self.step, self.num_steps)
         for _ in progress(remaining, name=self.name, unit="step", total=self.num_steps, done=self.step):
             self.update()
+            self._snapshot()
             is_last = self.step == self.num_steps
             if is_last or self.step % self.log_every_steps == 0:
                 self._report()
@@ -148,6 +157,11 @@ class Trainer:
         self.history.append({"step": float(self.step), **values})
         self.totals = {}
         self.num_counted = 0
+
+    def _snapshot(self) -> None:
+        if self.step in self.snapshots:
+            self._means()  # nothing that has diverged may be kept
+            self.keep(self.step)
 
     def _save(self) -> None:
         self._means()  # nothing that has diverged may become a checkpoint
