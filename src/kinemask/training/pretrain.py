@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from torch import Tensor
 from kinemask.encoders import build_encoder
 from kinemask.encoders.base import Encoder
 from kinemask.hardware import HardwareConfig
+from kinemask.looks import ClipLook, Looks, looks_path, write_looks
 from kinemask.methods import LEARN_FROM_LABELS, METHODS
-from kinemask.methods.base import Domain
+from kinemask.methods.base import Domain, Method
 from kinemask.methods.supervised import LabelledClips
 from kinemask.run_key import code_digest
 from kinemask.seeding import derive_seed
@@ -32,6 +33,7 @@ from kinemask.training.recipe import Preset, Recipe, RecipeError
 from kinemask.training.trainer import Log, Trainer, TrainingResult
 
 PRETRAINED = Path("results/pretrain")
+NUM_LOOKS = 3  # clips of which is shown what a method does with them
 
 Weights = dict[str, Tensor]
 
@@ -42,6 +44,7 @@ class Pretrained:
 
     weights: Weights
     result: TrainingResult
+    looks: tuple[ClipLook, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Pretraining:
     name: str  # shown beside the bar
     recipe: Recipe
     clips: RaggedClips  # those to train on, and no others
+    clip_names: Sequence[str]
     labels: Int[Tensor, " N"] | None  # of these clips; None unless the method is in LEARN_FROM_LABELS
     domain: Domain
     data_sha256: str
@@ -89,7 +93,15 @@ class Pretraining:
                 log=log,
                 checkpoints=checkpoints,
             ).run()
-        return Pretrained({name: value.cpu() for name, value in encoder.state_dict().items()}, result)
+        weights = {name: value.cpu() for name, value in encoder.state_dict().items()}
+        return Pretrained(weights, result, self._look(method, clips, seed))
+
+    def _look(self, method: Method, clips: RaggedClips, seed: int) -> tuple[ClipLook, ...]:
+        """What the trained method does with some clips, spread over all."""
+        shown = sorted({number * len(clips) // NUM_LOOKS for number in range(NUM_LOOKS)})
+        generator = torch.Generator(clips.joints.device).manual_seed(derive_seed(seed, "looks"))
+        some = clips.select(torch.tensor(shown, device=clips.offsets.device))
+        return method.look(some, [self.clip_names[clip] for clip in shown], generator)
 
     def _identity(self, seed: int) -> dict[str, str]:
         """What makes two runs the same run; processes side by side change nothing, the other hardware may."""
@@ -127,6 +139,7 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
         name=f"pretrain {benchmark} {method}",
         recipe=recipe,
         clips=input_clips(packed, rows.tolist(), recipe),
+        clip_names=table["name"].tolist(),
         labels=torch.from_numpy(table["label"].to_numpy(np.int64, copy=True)) if may_see_labels else None,
         domain=_domain(packed.info, num_classes=len(about.class_names) if may_see_labels else None),
         data_sha256=about.data_sha256,
@@ -152,6 +165,15 @@ def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mappi
     with whole_folder(out) as folder, writing(out):
         for seed, one in trained.items():
             write_whole(folder / f"seed-{seed}.safetensors", save(one.weights, metadata))
+
+
+def save_looks(benchmark: str, method: str, work: Pretraining, seed: int, trained: Pretrained) -> None:
+    """What the method did with some clips, a file beside the records, if anything. Raises StorageError."""
+    layout, path = work.domain.layout, looks_path(benchmark, method)
+    with writing(path):
+        path.unlink(missing_ok=True)  # of an earlier recipe
+    if trained.looks:
+        write_looks(path, Looks(seed=seed, joints=layout.joints, parts=layout.parts, clips=trained.looks))
 
 
 def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
