@@ -7,7 +7,7 @@ from kinemask.record import Clock, make_record
 from kinemask.section import Section, load_params
 from kinemask.stage import run_stage
 from kinemask.tracking.tracker import Tracker
-from kinemask.training.pretrain import open_pretraining, save_encoders
+from kinemask.training.pretrain import open_pretraining, save_encoders, save_looks
 from kinemask.training.recipe import Preset
 from kinemask.training.seeds_pool import run_seeds
 
@@ -37,6 +37,7 @@ def main(benchmark: str, method: str) -> None:
         )
     trained = run_seeds(work.run, params.seeds, hardware=params.hardware, on_log=tracker.log)
     save_encoders(benchmark, method, work, dict(zip(params.seeds, trained, strict=True)))
+    save_looks(benchmark, method, work, params.seeds[0], trained[0])
     records = [
         make_record(
             stage="pretrain",

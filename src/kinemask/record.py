@@ -19,6 +19,8 @@ from kinemask.section import Section
 from kinemask.storage import write_text
 
 RECORDS = Path("records")
+LOOKS = "looks.json"  # beside the records of a pretraining: what its method does with some clips
+NO_RECORDS = (LOOKS,)
 VERSIONS_OF = ("torch", "numpy", "scikit-learn", "pandas", "dvc", "mlflow")
 # Not code: params stand in every record themselves, the others are rewritten by running the pipeline.
 _NOT_CODE = ("params.yaml", "dvc.lock", "stages/dvc.lock", "reports")
@@ -73,7 +75,8 @@ def read_record(path: Path) -> Record:
 
 def read_records(root: Path = Path()) -> list[Record]:
     """All records below `root`, sorted by path. Raises RecordError."""
-    return [read_record(path) for path in sorted((root / RECORDS).rglob("*.json"))]
+    paths = (path for path in (root / RECORDS).rglob("*.json") if path.name not in NO_RECORDS)
+    return [read_record(path) for path in sorted(paths)]
 
 
 class Clock:

@@ -5,7 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kinemask.looks import looks_path, write_looks
+from kinemask.record import RecordError
 from kinemask.reporting.collect import ReportError, collect
+from tests.test_looks import LOOKS
 
 from .conftest import Run, write_record
 
@@ -41,6 +44,21 @@ def test_only_what_the_run_names_is_collected(make_run: MakeRun) -> None:
     }
     assert {record.subject for record in found.records} == {"irds", "irds-xsub"}
     assert {record.seed for record in found.records} == {None, 1}
+
+
+def test_looks_of_the_selected_methods_are_collected_and_damaged_ones_told(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub",), methods=("random", "mtmc"), seeds=(0,))
+    assert collect(run.root, run.config).looks == {}
+    path = looks_path("irds-xsub", "mtmc")
+    write_looks(run.root / path, LOOKS)
+    found = collect(run.root, run.config)
+    assert found.looks == {("irds-xsub", "mtmc"): LOOKS}
+    assert path in found.files
+    narrow = run.config.model_copy(update={"methods": ("random",)})
+    assert collect(run.root, narrow).looks == {}
+    (run.root / path).write_text("{}")
+    with pytest.raises(RecordError, match=r"looks\.json holds no looks .*: remove it and run `dvc repro`"):
+        collect(run.root, run.config)
 
 
 def test_own_record_of_the_tables_is_not_read(make_run: MakeRun) -> None:

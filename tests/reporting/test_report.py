@@ -4,12 +4,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+from kinemask.looks import looks_path, write_looks
 from kinemask.record import read_records
 from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.collect import collect
 from kinemask.reporting.figures import MAX_POINTS, Bar, Curve, curve_chart, interval_chart
 from kinemask.reporting.report import commit_date, params_digest, report_html
 from kinemask.reporting.tables import comparisons_table, results_table
+from tests.test_looks import LOOKS
 
 from .conftest import Run, new_run, write_record
 
@@ -172,6 +174,24 @@ def test_ablation_is_on_the_page_where_there_is_a_reference(make_run: MakeRun) -
     assert len(page.all("caption")) == len(page.all("table"))
     assert all("scope" in attributes for attributes in page.all("th"))
     assert "ablation" not in html(make_run("plain", benchmarks=("irds-xsub",), seeds=(0, 1)))
+
+
+def test_what_methods_do_with_clips_is_on_the_page_where_it_was_looked_at(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub",), seeds=(0,))
+    before = html(run)
+    assert "What the mask hides" not in before
+    evil = LOOKS.clips[1].model_copy(update={"clip": "<script>"})
+    looks = LOOKS.model_copy(update={"clips": (LOOKS.clips[0], evil)})
+    write_looks(run.root / looks_path("irds-xsub", "mtmc"), looks)
+    text = html(run)
+    page = Page(text)
+    assert '<a href="#mask">What the mask hides</a>' in text
+    assert "mtmc on irds-xsub, seed 4" in page.texts
+    assert "<script" not in text
+    charts = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
+    assert len(charts) == len(page.all("svg")) == Page(before).texts.count("top1, %") + 2 + 3 + 1
+    assert all(len(str(attributes["aria-label"])) > 40 for attributes in charts)
+    assert "http" not in text
 
 
 def test_digest_changes_with_any_parameter(make_run: MakeRun) -> None:

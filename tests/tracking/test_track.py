@@ -3,16 +3,20 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from safetensors.numpy import save_file
 
+from kinemask.looks import looks_path, write_looks
+from kinemask.pictures import standalone_svg
 from kinemask.record import RecordError
 from kinemask.section import ParamsError
 from kinemask.tracking.fields import record_name
 from kinemask.tracking.mlflow_run import HASH_TAG, OPENED_TAG, PARENT_TAG, PIPELINE_TAG
 from kinemask.tracking.store import DATABASE, TrackingError
 from kinemask.tracking.track import TrackSummary, track_all, track_bounded
+from tests.test_looks import LOOKS
 
 from .conftest import Store, make_probe, make_record
 
@@ -54,6 +58,20 @@ def test_weights_and_reports_go_with_their_records(project, store):
     track_all(project)
     assert store.files(store.child("pretrain mtmc 0 sim-xsub")) == ["record.json", "seed-0.safetensors"]
     assert store.files(store.child("tables all")) == ["record.json", "results.md"]
+
+
+def test_the_run_of_the_seed_that_was_looked_at_has_its_pictures(project, store):
+    make_record(seed=4).write(project)
+    make_record(seed=5).write(project)
+    write_looks(project / looks_path("sim-xsub", "mtmc"), LOOKS)  # of seed 4
+    track_all(project)
+    run = store.child("pretrain mtmc 4 sim-xsub")
+    assert store.files(run) == ["pictures", "record.json"]
+    kept = [file.path for file in store.client.list_artifacts(run.info.run_id, "pictures")]
+    assert sorted(kept) == ["pictures/clap.svg", "pictures/wave.svg"]
+    local = Path(store.client.download_artifacts(run.info.run_id, "pictures/wave.svg"))
+    assert local.read_text() == standalone_svg(LOOKS, LOOKS.clips[0])
+    assert store.files(store.child("pretrain mtmc 5 sim-xsub")) == ["record.json"]
 
 
 def test_a_changed_record_takes_the_place_of_the_old_one(project, store):

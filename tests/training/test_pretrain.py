@@ -9,8 +9,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from kinemask.hardware import HardwareConfig
+from kinemask.looks import read_looks
 from kinemask.methods import METHODS
-from kinemask.methods.base import Domain
+from kinemask.methods.base import Domain, Method
+from kinemask.methods.mtmc import Mtmc
 from kinemask.presets import resolve
 from kinemask.section import Section, load_params, read_yaml
 from kinemask.seeding import derive_seed
@@ -18,7 +20,7 @@ from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25, Layout
 from kinemask.skeleton.packed import PackedError, PackedWriter, open_packed
-from kinemask.training.pretrain import new_encoder, open_pretraining, save_encoders
+from kinemask.training.pretrain import new_encoder, open_pretraining, save_encoders, save_looks
 from kinemask.training.recipe import Preset, Recipe, RecipeError
 from tests.project import ROOT, make_tiny
 
@@ -206,6 +208,49 @@ def test_a_saved_encoder_says_what_it_is_and_can_be_built_from_that(tmp_path, mo
     before = path.read_bytes()
     save_encoders("toy-odd", "mtmc", work, {0: trained})
     assert path.read_bytes() == before
+
+
+def test_what_the_trained_method_does_is_looked_at_on_clips_spread_over_the_training_part(
+    tmp_path, monkeypatch
+):
+    write_data(tmp_path)
+    work, trained = train(tmp_path, monkeypatch, presets(tmp_path)["mtmc"])
+    assert [one.clip for one in trained.looks] == ["clip00", "clip16", "clip32"]  # 24 clips: 0, 8 and 16
+    save_looks("toy-odd", "mtmc", work, 0, trained)
+    path = tmp_path / "records/pretrain/toy-odd/mtmc/looks.json"
+    looks, before = read_looks(path), path.read_bytes()
+    assert (looks.seed, looks.joints, looks.parts) == (0, KINECT25.joints, KINECT25.parts)
+    assert looks.clips == trained.looks
+    # From the last checkpoint, and from the start.
+    for folder in (tmp_path, tmp_path / "afresh"):
+        if folder != tmp_path:
+            write_data(folder)
+        work, trained = train(folder, monkeypatch, presets(tmp_path)["mtmc"])
+        save_looks("toy-odd", "mtmc", work, 0, trained)
+        assert (folder / "records/pretrain/toy-odd/mtmc/looks.json").read_bytes() == before
+
+
+def test_a_look_changes_no_weight(tmp_path, monkeypatch):
+    preset = presets(tmp_path)["mtmc"]
+    write_data(tmp_path / "looked")
+    _, looked = train(tmp_path / "looked", monkeypatch, preset)
+    monkeypatch.setattr(Mtmc, "look", Method.look)
+    write_data(tmp_path / "left")
+    _, left = train(tmp_path / "left", monkeypatch, preset)
+    assert looked.looks
+    assert left.looks == ()
+    assert same_weights(looked, left)
+
+
+def test_a_method_with_nothing_to_show_leaves_no_looks_of_an_earlier_one(tmp_path, monkeypatch):
+    write_data(tmp_path)
+    both = presets(tmp_path)
+    work, trained = train(tmp_path, monkeypatch, both["mtmc"])
+    save_looks("toy-odd", "mtmc", work, 0, trained)
+    work, control = train(tmp_path, monkeypatch, both["random"])
+    assert control.looks == ()
+    save_looks("toy-odd", "mtmc", work, 0, control)
+    assert not (tmp_path / "records/pretrain/toy-odd/mtmc/looks.json").exists()
 
 
 def num_weights(module):

@@ -17,7 +17,8 @@ def simulate(
 ) -> dict[str, DatasetInfo]:
     """Fill `folder` with the packed clips of each section, below the name it has in `sections`.
 
-    simulated.json says what they hash to; it is there also where nobody is simulated. Raises StorageError if the disk does not take them.
+    simulated.json says what they hash to; it is there also where nobody is simulated. Raises StorageError
+    if the disk does not take them.
     """
     reader: AnyReader = KINESIM  # of every simulated dataset
     found = {}

@@ -29,7 +29,7 @@ def gumbel_scores(
 
 
 def highest(scores: Float[Tensor, "*batch U"], count: int) -> Bool[Tensor, "*batch U"]:
-    """True for the `count` highest scores of each row; of equal ones the first (`topk` does not promise that)."""
+    """True for the `count` highest of each row; of equal ones the first, which `topk` does not promise."""
     order = scores.sort(dim=-1, descending=True, stable=True).indices
     return torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, order[..., :count], True)
 

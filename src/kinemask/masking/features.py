@@ -43,11 +43,14 @@ class DropConfig(Section):
         """Whether joints are dropped, and no features."""
         return self.kind in ("input", "frame_joints")
 
+    @property
+    def drops_channels(self) -> bool:
+        """Whether whole channels of the pooled feature are dropped."""
+        return not self.drops_joints and self.kind != "threshold"
+
     def misfit(self, width: int) -> str | None:
         """Why this cannot drop features of that width, or None if it can."""
-        if self.drops_joints or self.kind == "threshold":
-            return None
-        return _why_not(self.ratio, width, "channels")
+        return _why_not(self.ratio, width, "channels") if self.drops_channels else None
 
     def misfit_body(self, layout: Layout) -> str | None:
         """Why this cannot drop joints of that body, or None if it can."""

@@ -158,6 +158,16 @@ def mean_over_clips(
     return torch.where(seen, weights, 0.0).sum(dim=0, keepdim=True) / count.clamp(min=1)
 
 
+def mask_weights(
+    batch: Batch, *, config: MaskConfig, layout: Layout, units: Float[Tensor, "U V"]
+) -> Float[Tensor, "K M S U"]:
+    """The q by which is drawn: of the persons that are masked, and K = 1 if all clips share one draw."""
+    persons = slice(1) if config.persons == "first" else slice(None)
+    masked = Batch(batch.joints[:, :, persons], batch.present[:, :, persons])
+    weights = hiding_weights(masked, config=config, layout=layout, units=units)
+    return mean_over_clips(weights, masked.present) if config.shared else weights
+
+
 def draw_units(
     weights: Float[Tensor, "N M S U"], *, config: MaskConfig, layout: Layout, generator: torch.Generator
 ) -> Bool[Tensor, "N M S U"]:
@@ -193,14 +203,10 @@ def draw_mask(
         raise ValueError(problem)
     # Not waited for: the copies are queued before what needs them.
     units = unit_joints(layout, config.topology).to(batch.joints.device, non_blocking=True)
-    persons = slice(1) if config.persons == "first" else slice(None)
-    masked = Batch(batch.joints[:, :, persons], batch.present[:, :, persons])
-    weights = hiding_weights(masked, config=config, layout=layout, units=units)
-    if config.shared:
-        weights = mean_over_clips(weights, masked.present)
+    weights = mask_weights(batch, config=config, layout=layout, units=units)
     units_hidden = draw_units(weights, config=config, layout=layout, generator=generator)
     hidden = batch.present.new_zeros(batch.joints.shape[:-1])
-    hidden[:, :, persons] = expand(units_hidden, units, num_frames=num_frames)
+    hidden[:, :, : units_hidden.shape[1]] = expand(units_hidden, units, num_frames=num_frames)
     return hidden & rearrange(batch.present, "N T M -> N T M 1")
 
 

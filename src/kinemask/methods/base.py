@@ -1,6 +1,7 @@
 """What the trainer and the evaluations ask of a method."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from kinemask.encoders.base import Encoder
+from kinemask.looks import ClipLook
 from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.clip import Symmetry
 from kinemask.skeleton.layout import Layout
@@ -45,3 +47,12 @@ class Method(nn.Module, ABC):
 
     def after_optimizer_step(self, step: int) -> None:
         """What must follow an accepted update, such as moving a teacher."""
+
+    def look(
+        self, clips: RaggedClips, names: Sequence[str], generator: torch.Generator
+    ) -> tuple[ClipLook, ...]:
+        """What it would do with each of these clips in a step; empty if there is nothing to show.
+
+        It changes nothing of the method, and all chance comes from `generator`.
+        """
+        return ()

@@ -3,6 +3,8 @@
 What the paper leaves open is settled in METHOD_MTMC.md, whose sections the comments name.
 """
 
+from collections.abc import Sequence
+
 import torch
 from einops import rearrange, reduce
 from jaxtyping import Float
@@ -10,11 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinemask.encoders.base import Encoded, Encoder
+from kinemask.looks import ClipLook
 from kinemask.masking.features import drop_joints, keep_channels, keep_entries
 from kinemask.methods.base import Domain, Method, StepOutput
 from kinemask.methods.decoder import FrameDecoder
 from kinemask.methods.ema import make_teacher, move_teacher
 from kinemask.methods.mtmc_config import CurriculumConfig, MtmcConfig, WeightsConfig
+from kinemask.methods.mtmc_look import look_at
 from kinemask.methods.mtmc_views import ExtremeView, MaskedView, ViewMaker, Views
 from kinemask.methods.prompts import OutputPrompt
 from kinemask.methods.queue import KeyQueue
@@ -111,6 +115,12 @@ class Mtmc(Method):
         assert self._keys is not None, "after_optimizer_step follows training_step"
         self.queue.push(self._keys)
         self._keys = None
+
+    def look(
+        self, clips: RaggedClips, names: Sequence[str], generator: torch.Generator
+    ) -> tuple[ClipLook, ...]:
+        """The masked view, and the channels that the extreme view loses."""
+        return look_at(self.encoder, self.views, clips, names, generator)
 
     def _weights_at(self, done: float) -> WeightsConfig:
         schedule, weights = self.config.schedule, self.config.weights

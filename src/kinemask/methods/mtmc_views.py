@@ -70,7 +70,7 @@ class ViewMaker:
         if weights.masked:
             masked = self._masked(clips, hidden_fill, generator)
         if weights.extreme or weights.dropped:
-            extreme = self._extreme(clips, weights.dropped > 0, replaced_fill, generator)
+            extreme = self.draw_extreme(clips, generator, drops=weights.dropped > 0, fill=replaced_fill)
         if weights.mixed_contrast:
             assert config.mix is not None, "MtmcConfig refuses this"
             mixed = mix(normal, config=config.mix, layout=self.domain.layout, generator=generator)
@@ -85,17 +85,15 @@ class ViewMaker:
         hidden = draw_mask(view, config=self.config.mask, layout=self.domain.layout, generator=generator)
         return view, hidden
 
-    def _masked(
-        self, clips: RaggedClips, fill: Float[Tensor, " C"] | None, generator: torch.Generator
-    ) -> MaskedView:
-        view, hidden = self.draw_masked(clips, generator)
-        # Bones and motion are hidden as they are fed, as PCM3 does: with the joint that they belong to.
-        whole = self._streamed(view)
-        return MaskedView(whole, hidden, hide(whole, hidden, fill))
-
-    def _extreme(
-        self, clips: RaggedClips, drops: bool, fill: Float[Tensor, " C"] | None, generator: torch.Generator
+    def draw_extreme(
+        self,
+        clips: RaggedClips,
+        generator: torch.Generator,
+        *,
+        drops: bool,
+        fill: Float[Tensor, " C"] | None,
     ) -> ExtremeView:
+        """The extreme view, prepared for dropping what its input holds if `drops`."""
         view = self._view(clips, self.config.extreme_view, generator)
         shown, replaced = self._streamed(view), None
         if drops and self.config.drop.kind == "input":  # the gradient there says which joints are relied on
@@ -104,6 +102,14 @@ class ViewMaker:
             ratio = self.config.drop.ratio
             replaced = replace_frame_joints(shown, ratio=ratio, fill=fill, generator=generator)
         return ExtremeView(shown, frame_speed(view), replaced)
+
+    def _masked(
+        self, clips: RaggedClips, fill: Float[Tensor, " C"] | None, generator: torch.Generator
+    ) -> MaskedView:
+        view, hidden = self.draw_masked(clips, generator)
+        # Bones and motion are hidden as they are fed, as PCM3 does: with the joint that they belong to.
+        whole = self._streamed(view)
+        return MaskedView(whole, hidden, hide(whole, hidden, fill))
 
     def _view(self, clips: RaggedClips, config: ViewConfig, generator: torch.Generator) -> Batch:
         return make_view(

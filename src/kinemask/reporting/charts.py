@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
+from kinemask.pictures import pictures
 from kinemask.record import Record
 from kinemask.reporting import figures
 from kinemask.reporting.ablation import SHOWN
@@ -120,6 +121,22 @@ def _step_chart(
 
 def _percent_of_seeds(cell: Cell) -> tuple[float, ...]:
     return tuple(100 * share for share in (cell.ranks == 0).mean(axis=1).tolist())
+
+
+def look_charts(collected: Collected) -> list[tuple[str, str, int, list[tuple[str, list[Chart]]]]]:
+    """(benchmark, method, seed, (clip, its pictures) of each clip) of what was looked at."""
+    return [
+        (
+            benchmark,
+            method,
+            looks.seed,
+            [
+                (one.clip, [Chart(Markup(p.svg()), p.alt, p.caption) for p in pictures(looks, one)])
+                for one in looks.clips
+            ],
+        )
+        for (benchmark, method), looks in collected.looks.items()
+    ]
 
 
 def _curve_chart(records: Sequence[Record], value: str, what: str, name: str) -> Chart:

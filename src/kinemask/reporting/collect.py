@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float32, Int
 from kinemask.errors import KinemaskError
 from kinemask.evaluation.frozen import apart_from_step
 from kinemask.evaluation.metrics import rank_of_truth
+from kinemask.looks import Looks, looks_path, read_looks
 from kinemask.record import RECORDS, Record, read_records
 from kinemask.run import RunConfig
 from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkInfo, read_benchmark, read_split
@@ -68,6 +69,7 @@ class Collected:
     records: tuple[Record, ...]
     missing: tuple[str, ...]
     files: tuple[Path, ...]  # what the numbers rest on, below the root
+    looks: Mapping[tuple[str, str], Looks]  # of (benchmark, method), where there are any
 
     def of_run(self, stage: str, benchmark: str, method: str) -> tuple[Record, ...]:
         """Records of one stage of one method on one benchmark, a seed each."""
@@ -98,6 +100,7 @@ def collect(root: Path, run: RunConfig) -> Collected:
         cells=tuple(cell for cell in cells if cell.step is None),
         snapshots=tuple(sorted((cell for cell in cells if cell.step is not None), key=_step)),
         records=records,
+        looks=shelf.looks(),
         missing=missing,
         files=tuple(sorted(shelf.files)),
     )
@@ -165,6 +168,16 @@ class _Shelf:
                 kept.append(record)
                 self.files.add(path)
         return tuple(kept)
+
+    def looks(self) -> dict[tuple[str, str], Looks]:
+        """What the methods of the selected runs did with some clips."""
+        found = {}
+        for benchmark, method in product(self.tests, self.run.methods):
+            path = looks_path(benchmark, method)
+            if (self.root / path).is_file():
+                found[benchmark, method] = read_looks(self.root / path)
+                self.files.add(path)
+        return found
 
     def missing(self) -> tuple[str, ...]:
         """One text a gap."""

@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kinemask.record import Record
+from kinemask.tracking.artifacts import files_of, pictures_of
 from kinemask.tracking.fields import (
     Point,
     metrics_of,
@@ -18,7 +18,7 @@ from kinemask.tracking.fields import (
     shown_name,
     tags_of,
 )
-from kinemask.tracking.models import PIPELINE_TAG, Models, weights_of
+from kinemask.tracking.models import PIPELINE_TAG, Models
 from kinemask.tracking.pipeline import Pipeline
 from kinemask.tracking.store import Store, TrackingError, without_password
 
@@ -232,8 +232,10 @@ class View:
         rows = [row for row in record.history if int(row["step"]) not in sent]
         self.log(run_id, [*series_of(record.stage, rows), *metrics_of(record)])
         self._client.log_text(run_id, record.model_dump_json(indent=1) + "\n", "record.json")
-        for path in _files_of(record, self._store.root):
+        for path in files_of(record, self._store.root):
             self._client.log_artifact(run_id, str(path))
+        for name, picture in pictures_of(record, self._store.root).items():
+            self._client.log_text(run_id, picture, f"pictures/{name}.svg")
         self._client.set_terminated(run_id)
 
     def _keep_one(self, record: Record, digest: str) -> bool:
@@ -267,14 +269,6 @@ def _is_dead(run: "Run") -> bool:
     """Whether nobody will fill this open run any more."""
     age = time.time() - float(run.data.tags.get(OPENED_TAG, 0))
     return run.info.status != "RUNNING" or age > _DEAD_AFTER_SECONDS
-
-
-def _files_of(record: Record, root: Path) -> list[Path]:
-    """What belongs to the record besides itself: an encoder's weights, or the reports."""
-    if record.stage == "tables":
-        return sorted(path for path in (root / "reports").glob("*") if path.is_file())
-    weights = weights_of(record, root)
-    return [weights] if weights.is_file() else []
 
 
 def _now() -> int:

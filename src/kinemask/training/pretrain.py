@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from torch import Tensor
 from kinemask.encoders import build_encoder
 from kinemask.encoders.base import Encoder
 from kinemask.hardware import HardwareConfig
+from kinemask.looks import ClipLook, Looks, looks_path, write_looks
 from kinemask.methods import LEARN_FROM_LABELS, METHODS
-from kinemask.methods.base import Domain
+from kinemask.methods.base import Domain, Method
 from kinemask.methods.supervised import LabelledClips
 from kinemask.run_key import code_digest
 from kinemask.seeding import derive_seed
@@ -34,6 +35,7 @@ from kinemask.training.simulated import add_clips
 from kinemask.training.trainer import Log, Trainer, TrainingResult
 
 PRETRAINED = Path("results/pretrain")
+NUM_LOOKS = 3  # clips of which is shown what a method does with them
 
 Weights = dict[str, Tensor]
 
@@ -45,6 +47,7 @@ class Pretrained:
     weights: Weights
     result: TrainingResult
     snapshots: Mapping[int, Weights]
+    looks: tuple[ClipLook, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Pretraining:
     name: str  # shown beside the bar
     recipe: Recipe
     clips: RaggedClips  # those to train on, and no others; simulated ones stand last
+    clip_names: Sequence[str]
     labels: Int[Tensor, " N"] | None  # of these clips; None unless the method is in LEARN_FROM_LABELS
     domain: Domain
     data_sha256: str
@@ -97,7 +101,14 @@ class Pretraining:
             ).run()
             snapshots = {step: checkpoints.kept(step) for step in training.snapshots}
         weights = {name: value.cpu() for name, value in encoder.state_dict().items()}
-        return Pretrained(weights, result, snapshots)
+        return Pretrained(weights, result, snapshots, self._look(method, clips, seed))
+
+    def _look(self, method: Method, clips: RaggedClips, seed: int) -> tuple[ClipLook, ...]:
+        """What the trained method does with some clips, spread over all."""
+        shown = sorted({number * len(clips) // NUM_LOOKS for number in range(NUM_LOOKS)})
+        generator = torch.Generator(clips.joints.device).manual_seed(derive_seed(seed, "looks"))
+        some = clips.select(torch.tensor(shown, device=clips.offsets.device))
+        return method.look(some, [self.clip_names[clip] for clip in shown], generator)
 
     def _identity(self, seed: int) -> dict[str, str]:
         """What makes two runs the same run; processes side by side change nothing, the other hardware may."""
@@ -132,7 +143,7 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
     if problem := recipe.misfit_body(packed.info.layout):
         raise RecipeError(f"{benchmark}: {problem}: {edit}")
     rows = table["row"].to_numpy(np.int64)
-    clips, simulated_sha256 = input_clips(packed, rows.tolist(), recipe), None
+    clips, names, simulated_sha256 = input_clips(packed, rows.tolist(), recipe), table["name"].tolist(), None
     if recipe.simulated is not None:
         simulated = open_packed(SIMULATED / method / about.size)
         if simulated.info.layout != packed.info.layout:
@@ -141,7 +152,9 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
                 f"{simulated.info.layout.name}: {edit}"
             )
         more = input_clips(simulated, list(range(simulated.info.num_clips)), recipe)
-        clips = add_clips(clips if recipe.simulated.with_real else None, more, persons=packed.info.persons)
+        real = recipe.simulated.with_real
+        clips = add_clips(clips if real else None, more, persons=packed.info.persons)
+        names = (names if real else []) + simulated.clips["name"].tolist()
         simulated_sha256 = simulated.info.data_sha256
     if problem := _misfit_steps(recipe.training, num_clips=len(clips)):
         raise RecipeError(f"{benchmark}: {problem}: {edit}")
@@ -149,6 +162,7 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
         name=f"pretrain {benchmark} {method}",
         recipe=recipe,
         clips=clips,
+        clip_names=names,
         labels=torch.from_numpy(table["label"].to_numpy(np.int64, copy=True)) if may_see_labels else None,
         domain=_domain(packed.info, num_classes=len(about.class_names) if may_see_labels else None),
         data_sha256=about.data_sha256,
@@ -182,6 +196,15 @@ def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mappi
 def weights_file(seed: int, step: int | None = None) -> str:
     """The name of the file of a seed's last weights, or of those after `step` steps."""
     return f"seed-{seed}.safetensors" if step is None else f"seed-{seed}-step-{step}.safetensors"
+
+
+def save_looks(benchmark: str, method: str, work: Pretraining, seed: int, trained: Pretrained) -> None:
+    """What the method did with some clips, a file beside the records, if anything. Raises StorageError."""
+    layout, path = work.domain.layout, looks_path(benchmark, method)
+    with writing(path):
+        path.unlink(missing_ok=True)  # of an earlier recipe
+    if trained.looks:
+        write_looks(path, Looks(seed=seed, joints=layout.joints, parts=layout.parts, clips=trained.looks))
 
 
 def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:

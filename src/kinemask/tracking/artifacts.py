@@ -1,0 +1,29 @@
+"""What MLflow keeps of a record besides itself: files that lie on disk, and pictures drawn from them."""
+
+from pathlib import Path
+
+from kinemask.looks import looks_path, read_looks
+from kinemask.pictures import standalone_svg
+from kinemask.record import Record
+from kinemask.tracking.fields import legal_names
+from kinemask.tracking.models import weights_of
+
+
+def files_of(record: Record, root: Path) -> list[Path]:
+    """What belongs to the record besides itself: an encoder's weights, or the reports."""
+    if record.stage == "tables":
+        return sorted(path for path in (root / "reports").glob("*") if path.is_file())
+    weights = weights_of(record, root)
+    return [weights] if weights.is_file() else []
+
+
+def pictures_of(record: Record, root: Path) -> dict[str, str]:
+    """Name of a clip -> what the method does with it, where that was looked at in the run of this record."""
+    path = root / looks_path(record.subject, record.method or "")
+    if record.stage != "pretrain" or not path.is_file():
+        return {}
+    looks = read_looks(path)
+    if looks.seed != record.seed:
+        return {}
+    legal = legal_names(one.clip for one in looks.clips)
+    return {legal[one.clip]: standalone_svg(looks, one) for one in looks.clips}

@@ -1,0 +1,68 @@
+import json
+
+import pytest
+
+from kinemask.looks import ClipLook, DropLook, Looks, MaskLook, looks_path, read_looks, write_looks
+from kinemask.record import RecordError, read_records
+
+MASK = MaskLook(
+    hidden=("##..", "..--"), intensity=((1.0, 0.25), (0.5, 0.0)), weight=((0.75, 0.25), (0.5, 0.5))
+)
+DROP = DropLook(kind="trajectory", dropped=(False, True, False), score=(0.625, 0.75, 0.65))
+LOOKS = Looks(
+    seed=4,
+    joints=("head", "hand"),
+    parts={"trunk": (0,), "arm": (1,)},
+    clips=(ClipLook(clip="wave", mask=MASK, drop=DROP), ClipLook(clip="clap", mask=None, drop=DROP)),
+)
+
+
+def test_looks_read_again_are_the_looks_written_and_are_no_record(tmp_path):
+    path = tmp_path / looks_path("toy-odd", "mtmc")
+    write_looks(path, LOOKS)
+    first = path.read_bytes()
+    assert read_looks(path) == LOOKS
+    write_looks(path, LOOKS)
+    assert path.read_bytes() == first
+    assert path == tmp_path / "records/pretrain/toy-odd/mtmc/looks.json"
+    assert read_records(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("clips", 0, "mask", "hidden"), ["##.."], r"wave: hidden has 1 rows of \[4\] frames, expected 2"),
+        (("clips", 0, "mask", "hidden"), ["##..", ".."], r"hidden has 2 rows of \[2, 4\] frames"),
+        (("clips", 0, "mask", "hidden", 0), "#x..", "should match pattern"),
+        (("clips", 0, "mask", "weight"), [[0.5, 0.5]], "2 and 1 segments do not divide 4 frames"),
+        (
+            ("clips", 0, "mask", "intensity", 1),
+            [1.0],
+            r"segments have \[1, 2\] values, expected one for each",
+        ),
+        (("clips", 1, "drop", "score"), [0.5], "clap: 1 scores of 3 channels"),
+        (("parts", "arm"), [0], r"parts hold the joints \[0, 0\], expected each of 2 once"),
+        (("colour",), "red", "Extra inputs"),
+    ],
+)
+def test_a_damaged_file_is_told_in_one_line(tmp_path, place, value, said):
+    content = json.loads(LOOKS.model_dump_json())
+    *above, last = place
+    holder = content
+    for step in above:
+        holder = holder[step]
+    holder[last] = value
+    path = tmp_path / "looks.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(RecordError, match=said) as caught:
+        read_looks(path)
+    assert str(caught.value).startswith(f"{path} holds no looks (")
+    assert str(caught.value).endswith("): remove it and run `dvc repro`")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_cut_short_is_told_in_one_line(tmp_path):
+    path = tmp_path / "looks.json"
+    path.write_text(LOOKS.model_dump_json()[:50])
+    with pytest.raises(RecordError, match="holds no looks"):
+        read_looks(path)
