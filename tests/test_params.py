@@ -1,5 +1,6 @@
 """Rules between the sections of params.yaml, on the project's own file."""
 
+import json
 import runpy
 import sys
 from collections.abc import Callable
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from kinemask.params import check
-from kinemask.section import ParamsError, read_yaml
+from kinemask.params import check, check_values, write_plan
+from kinemask.section import PLAN, ParamsError, read_yaml
 from tests.datasets.test_raw_folder import SECTION
 from tests.project import ROOT
+
+RUN = read_yaml(ROOT / "params.yaml")["run"]
 
 
 @pytest.fixture
@@ -170,3 +173,33 @@ def test_a_body_that_cannot_be_read_is_a_problem_only_where_it_is_used(problems)
         params["methods"]["random"]["small"] = {}
 
     assert problems(take_and_leave) == ""
+
+
+def test_a_chosen_method_is_trained_on_simulated_people_only_where_somebody_can_simulate_them(problems):
+    def choose(params):
+        params["run"]["methods"] = ["mtmc-simulated"]
+
+    said = problems(choose)
+    assert "methods.mtmc-simulated.small.training.simulated.dataset names 'kinesim'; there are " in said
+
+    def record(params):
+        choose(params)
+        params["methods"]["mtmc-simulated"]["changes"]["training"]["simulated"]["dataset"] = "wmft"
+
+    assert "training.simulated.dataset names 'wmft'; there are " in problems(record)
+
+
+def test_the_plan_describes_the_simulated_people_that_a_size_asks_for(tmp_path):
+    params = check_values(
+        {
+            **read_yaml(ROOT / "params.yaml"),
+            "run": {**RUN, "methods": ["mtmc-simulated", "random"], "reference": None},
+        },
+        ROOT / "params.yaml",
+    )
+    write_plan(params, tmp_path)
+    plans = [json.loads((tmp_path / PLAN / f"{name}.json").read_text()) for name in params.run.methods]
+    section = params.datasets["kinesim"].model_dump(mode="json")
+    assert plans[0]["simulated"]["small"] == {**section, "seed": 100, "subjects": 36}
+    assert plans[0]["simulated"]["small"] != section
+    assert plans[1]["simulated"] == {"small": None, "paper": None}

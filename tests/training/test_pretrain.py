@@ -22,6 +22,7 @@ from kinemask.skeleton.layout import KINECT25, Layout
 from kinemask.skeleton.packed import PackedError, PackedWriter, open_packed
 from kinemask.training.pretrain import new_encoder, open_pretraining, save_encoders, save_looks
 from kinemask.training.recipe import Preset, Recipe, RecipeError
+from tests.masking.bodies import TWO_PARTS
 from tests.project import ROOT, make_tiny
 
 HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32")
@@ -322,3 +323,71 @@ def test_snapshots_after_the_end_of_a_budget_in_epochs_are_told_before_training(
         RecipeError, match=r"toy-odd: training\.snapshots names step 3 of 3: .*methods\.mtmc\.small"
     ):
         train(tmp_path, monkeypatch, preset)
+
+
+def with_simulated(preset, *, with_real):
+    """The small recipe trained on simulated people too, or on them alone."""
+    sizes = preset.model_dump(mode="json")
+    sizes["small"]["training"]["simulated"] = {
+        "dataset": "kinesim", "seed": 1, "subjects": 2, "with_real": with_real,
+    }  # fmt: skip
+    return Preset.model_validate_json(json.dumps(sizes))
+
+
+def write_simulated(folder, layout=KINECT25, value=0.25):
+    """Three clips of two people whose joints are all at `value`, for the small recipe of mtmc."""
+    joints = np.full((9, 2, layout.num_joints, 3), value, dtype=np.float32)
+    with PackedWriter(folder / "data/simulated/mtmc/small", layout, 2) as writer:
+        for number in range(3):
+            writer.add(
+                Clip(name=f"made{number}", label=0, subject=1, joints=joints, present=np.ones((9, 2), bool))
+            )
+        writer.finish(name="mtmc", class_names=("a",), protocols={}, symmetries=())
+
+
+@pytest.mark.parametrize(("with_real", "count"), [(True, 27), (False, 3)])
+def test_simulated_people_are_trained_on_too_or_alone(tmp_path, monkeypatch, with_real, count):
+    write_data(tmp_path)
+    write_simulated(tmp_path)
+    preset = with_simulated(presets(tmp_path)["mtmc"], with_real=with_real)
+    monkeypatch.chdir(tmp_path)
+    work = open_pretraining("toy-odd", "mtmc", preset=preset, hardware=HARDWARE)
+    assert len(work.clips) == len(work.clip_names) == count
+    assert work.clip_names[-3:] == ["made0", "made1", "made2"]
+    assert work.clips.joints.shape[1] == 1  # as many persons as the clips of the benchmark have
+    assert work.clips.lengths[-3:].tolist() == [9, 9, 9]
+    assert work.clips.present[-27:].all()
+    assert not work.clips.joints[-27:].any()  # all joints at one place are at the origin
+
+
+def test_other_simulated_people_make_another_run(tmp_path, monkeypatch):
+    write_data(tmp_path)
+    preset = with_simulated(presets(tmp_path)["mtmc"], with_real=True)
+    write_simulated(tmp_path)
+    train(tmp_path, monkeypatch, preset)
+    write_simulated(tmp_path, value=0.5)
+    train(tmp_path, monkeypatch, preset)
+    assert len(checkpoint_folders(tmp_path)) == 2
+
+
+def test_simulated_people_of_another_body_are_refused(tmp_path, monkeypatch):
+    write_data(tmp_path)
+    write_simulated(tmp_path, layout=TWO_PARTS)
+    preset = with_simulated(presets(tmp_path)["mtmc"], with_real=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match="bodies are of kinect25, the simulated ones of two_parts: "):
+        open_pretraining("toy-odd", "mtmc", preset=preset, hardware=HARDWARE)
+
+
+def test_people_that_were_never_simulated_are_asked_for(tmp_path, monkeypatch):
+    write_data(tmp_path)
+    preset = with_simulated(presets(tmp_path)["mtmc"], with_real=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PackedError, match="data/simulated/mtmc/small"):
+        open_pretraining("toy-odd", "mtmc", preset=preset, hardware=HARDWARE)
+
+
+def test_who_learns_from_labels_has_no_use_for_simulated_people(tmp_path):
+    preset = with_simulated(presets(tmp_path)["mtmc"], with_real=True)
+    with pytest.raises(ValueError, match=r"supervised learns from labels, and training\.simulated has none"):
+        with_labels(preset)
