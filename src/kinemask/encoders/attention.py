@@ -1,0 +1,86 @@
+"""Pre-norm attention blocks (METHOD_JMM_TGT section 1)."""
+
+import math
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+EPSILON = 1e-5  # of every layer norm
+
+
+class Attention(nn.Module):
+    """Self-attention of several heads. Raises ValueError if they do not divide the width."""
+
+    def __init__(self, *, width: int, heads: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide a width of {width}")
+        self.heads = heads
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "R K D"],
+        bias: Float[Tensor, "#R #H #K K"] | None = None,
+        factor: Float[Tensor, "#R #H K K"] | None = None,
+    ) -> Float[Tensor, "R K D"]:
+        """`bias` is added to the logits, -inf where a key is not to be seen; `factor` multiplies them first.
+
+        A factor costs the fused kernel. Rows and columns are queries and keys.
+        """
+        projected = self.queries_keys_values(tokens)
+        query, key, value = rearrange(projected, "R K (S H D) -> S R H K D", S=3, H=self.heads)
+        if factor is None:
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        else:
+            logits = torch.einsum("rhqd,rhkd->rhqk", query, key) / math.sqrt(query.shape[-1]) * factor
+            mixed = torch.softmax(logits if bias is None else logits + bias, dim=-1).to(value.dtype) @ value
+        attended: Tensor = self.out(rearrange(mixed, "R H K D -> R K (H D)"))
+        return attended
+
+
+class Block(nn.Module):
+    """Attention, then two layers with a GELU, each behind a norm and added to what it was fed.
+
+    `drop_path` is the probability that one of the two is left out for a row, in training only. It is drawn
+    from torch's global generator.
+    """
+
+    def __init__(self, *, width: int, heads: int, mlp_ratio: int) -> None:
+        super().__init__()
+        self.drop_path = 0.0
+        self.attention_norm = nn.LayerNorm(width, eps=EPSILON)
+        self.attention = Attention(width=width, heads=heads)
+        self.mlp_norm = nn.LayerNorm(width, eps=EPSILON)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, mlp_ratio * width), nn.GELU(), nn.Linear(mlp_ratio * width, width)
+        )
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "R K D"],
+        bias: Float[Tensor, "#R #H #K K"] | None = None,
+        factor: Float[Tensor, "#R #H K K"] | None = None,
+    ) -> Float[Tensor, "R K D"]:
+        """The tokens after the block; `bias` and `factor` as in `Attention`."""
+        tokens = tokens + self._kept(self.attention(self.attention_norm(tokens), bias, factor))
+        return tokens + self._kept(self.mlp(self.mlp_norm(tokens)))
+
+    def _kept(self, change: Float[Tensor, "R K D"]) -> Float[Tensor, "R K D"]:
+        if not self.training or self.drop_path == 0:
+            return change
+        kept = torch.rand(len(change), 1, 1, device=change.device) >= self.drop_path
+        return change * kept / (1 - self.drop_path)
+
+
+def init_linear(module: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases for every linear layer in it; q, k and v count as one layer."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
