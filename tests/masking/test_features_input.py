@@ -19,13 +19,23 @@ def test_speed_is_the_mean_over_joints_of_the_first_person():
         joints[0, frame, 1] = 100.0 * frame
     joints[0, 3, 0, 0] = torch.tensor([6.0, 8.0, 6.0])  # then 6 m: mean 3
     present = torch.ones(1, 4, 2, dtype=torch.bool)
-    assert_close(frame_speed(Batch(joints, present)), torch.tensor([[2.5, 2.5, 3.0, 3.0]]))
+    assert_close(frame_speed(Batch(joints, present), stride=1), torch.tensor([[2.5, 2.5, 3.0, 3.0]]))
+
+
+def test_speed_of_a_stretch_is_the_mean_over_its_frames_with_someone():
+    """One joint goes 1 and 3 m and is gone then: 1, 3 and 3 m a frame, then nobody; in pairs."""
+    joints = torch.zeros(1, 6, 1, 1, 3)
+    joints[0, :4, 0, 0, 0] = torch.tensor([0.0, 1.0, 4.0, 12.0])
+    present = torch.tensor([[[True], [True], [True], [False], [False], [False]]])
+    joints[~present] = 0.0
+    # Frame 2 is the last one with the person: as fast as frame 1, 3 m. Its pair's other frame is empty.
+    assert frame_speed(Batch(joints, present), stride=2).tolist() == [[2.0, 3.0, 0.0]]  # (1 + 3) / 2
 
 
 def test_speed_is_that_of_a_loop():
     batch = make_batch(num_clips=5, num_frames=8, num_persons=2)
     present = torch.rand(5, 8, 2, generator=generator()) < 0.7
-    speed = frame_speed(Batch(batch.joints * present[..., None, None], present))
+    speed = frame_speed(Batch(batch.joints * present[..., None, None], present), stride=1)
     for clip in range(5):
         for frame in range(8):
             shown = [person for person in range(2) if present[clip, frame, person]]
@@ -46,9 +56,9 @@ def test_a_person_who_comes_and_goes_has_no_speed_from_or_to_zero():
     joints = torch.full((1, 6, 1, 25, 3), 2.0)
     present = torch.tensor([[[True], [True], [False], [False], [True], [True]]])
     joints[~present] = 0.0
-    assert not frame_speed(Batch(joints, present)).any()
+    assert not frame_speed(Batch(joints, present), stride=1).any()
     alone = torch.tensor([[[True]]])
-    assert frame_speed(Batch(joints[:, :1], alone)).tolist() == [[0.0]]
+    assert frame_speed(Batch(joints[:, :1], alone), stride=1).tolist() == [[0.0]]
 
 
 def test_speed_follows_the_second_person_when_the_first_is_absent():
@@ -56,12 +66,13 @@ def test_speed_follows_the_second_person_when_the_first_is_absent():
     present = batch.present.clone()
     present[:, :, 0] = False
     second = Batch(batch.joints[:, :, 1:], batch.present[:, :, 1:])
-    assert torch.equal(frame_speed(Batch(batch.joints, present)), frame_speed(second))
+    first, other = (frame_speed(one, stride=1) for one in (Batch(batch.joints, present), second))
+    assert torch.equal(first, other)
 
 
 def test_speed_carries_no_gradient():
     joints = make_batch().joints.requires_grad_()
-    assert not frame_speed(Batch(joints, make_batch().present)).requires_grad
+    assert not frame_speed(Batch(joints, make_batch().present), stride=1).requires_grad
 
 
 # Joints of the input

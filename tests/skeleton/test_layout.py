@@ -150,6 +150,31 @@ def test_degrees_of_the_kinect_body_are_those_of_its_bone_list():
     assert KINECT25.degrees == tuple(sum(joint in edge for edge in edges) for joint in range(25))
 
 
+def test_hops_are_the_bones_between_two_joints():
+    hand_tip, foot, head, root = (
+        KINECT25.index(name) for name in ("left_hand_tip", "right_foot", "head", "spine_shoulder")
+    )
+    assert KINECT25.hops[root][head] == 2  # neck, head
+    assert KINECT25.hops[root][hand_tip] == 6  # shoulder, elbow, wrist, hand, thumb, tip
+    assert KINECT25.hops[hand_tip][foot] == 12  # 6 up, then mid, base, hip, knee, ankle, foot
+    fork = Layout("fork", tuple("abcd"), (1, 1, 1, 0), {"all": (0, 1, 2, 3)}, (0, 1, 2, 3))
+    assert fork.hops == ((0, 1, 2, 1), (1, 0, 1, 2), (2, 1, 0, 3), (1, 2, 3, 0))
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS.values(), THREE, POINT], ids=lambda layout: layout.name)
+def test_hops_are_the_shortest_ways_over_the_edges(layout):
+    for joint in range(layout.num_joints):
+        reached, number = {joint}, 0
+        while number == 0 or len(reached) < layout.num_joints:
+            assert all(
+                (layout.hops[joint][other] <= number) == (other in reached)
+                for other in range(layout.num_joints)
+            )
+            ends = [edge for edge in layout.edges if set(edge) & reached]
+            reached, number = reached | {end for edge in ends for end in edge}, number + 1
+        assert max(layout.hops[joint]) <= number
+
+
 def test_the_trunk_neighbours_every_limb_and_a_limb_only_the_trunk():
     assert KINECT25.part_neighbours == ((1, 2, 3, 4), (0,), (0,), (0,), (0,))
     chain = Layout(

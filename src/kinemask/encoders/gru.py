@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from kinemask.encoders.base import Encoded, Encoder, check_views
+from kinemask.encoders.base import Encoded, Encoder, check_views, max_of_seen, mean_of_seen
 from kinemask.encoders.norm import MaskedBatchNorm
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch
@@ -29,6 +29,15 @@ class GRUConfig(Section):
     depth: int = Field(ge=1)
     input_norm: Literal["none", "batch"]
     norm_statistics: Literal["clean", "every_view"]
+
+    @property
+    def features(self) -> int:
+        """The width of an element of the sequence."""
+        return 2 * self.hidden
+
+    def misfit(self, num_frames: int) -> str | None:
+        """Clips of every length will do."""
+        return None
 
 
 class GRUEncoder(Encoder):
@@ -90,12 +99,10 @@ class GRUEncoder(Encoder):
 
     def pool(self, encoded: Encoded, pooling: str) -> Float[Tensor, "N P"]:
         """`mean` or `max` over seen frames; `last` seen frame (for the backward half the first one, E1)."""
-        sequence, seen = encoded.sequence, rearrange(encoded.seen, "N T -> N T 1")
         if pooling == "mean":
-            return (sequence * seen).sum(dim=1) / seen.sum(dim=1).clamp(min=1)
+            return mean_of_seen(encoded)
         if pooling == "max":
-            largest = torch.where(seen, sequence, -torch.inf).amax(dim=1)
-            return torch.where(seen.any(dim=1), largest, 0.0)
+            return max_of_seen(encoded)
         if pooling == "last":
             return self._ends(encoded)
         raise ValueError(f"a GRU has no pooling {pooling!r}; it has {', '.join(self.poolings)}")
@@ -103,6 +110,12 @@ class GRUEncoder(Encoder):
     def pooled_width(self, pooling: str) -> int:
         """2 x hidden for every pooling."""
         return self.width
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The recurrent layers, the input norm with the first."""
+        norm = [] if self.norm is None else list(self.norm.parameters())
+        first, *others = (list(layer.parameters()) for layer in self.layers)
+        return [norm + first, *others]
 
     def _frames(
         self, batch: Batch, prompt: Float[Tensor, "M V C"] | None, *, moves_statistics: bool

@@ -34,7 +34,7 @@ class PersonRows:
     num_clips: int  # N
     num_persons: int  # M
 
-    def spread(self, values: Shaped[Tensor, "R *rest"]) -> Shaped[Tensor, "N M *rest"]:
+    def spread(self, values: Shaped[Tensor, "R ..."]) -> Shaped[Tensor, "N M ..."]:
         """What was computed for each row, by clip and person; zero or False for persons without a row."""
         whole = values.new_zeros(self.num_clips * self.num_persons, *values.shape[1:])
         whole = whole.index_copy(0, self.index, values)

@@ -128,14 +128,18 @@ def feature_energy(sequence: Float[Tensor, "N T D"], seen: Bool[Tensor, "N T"]) 
 
 
 @torch.no_grad()
-def frame_speed(batch: Batch) -> Float[Tensor, "N T"]:
+def frame_speed(batch: Batch, *, stride: int) -> Float[Tensor, "N P"]:
     """m of B5: mean speed of the joints of a frame's first present person, metres a frame; 0 without anyone.
 
-    To the next frame; in the last frame in which the person is there, from the one before.
+    To the next frame; in the last frame in which the person is there, from the one before. P = T / stride:
+    the mean over every `stride` frames, of those in which someone is present.
     """
     speed = joint_speeds(batch)[0].mean(dim=-1)
     first = rearrange(batch.present.to(torch.int8).argmax(dim=2), "N T -> N T 1")
-    return rearrange(speed.gather(2, first), "N T 1 -> N T")
+    of_frames = rearrange(speed.gather(2, first), "N T 1 -> N T")
+    seen = reduce(batch.present, "N T M -> N T", "any").float()
+    total, count = (reduce(one, "N (P S) -> N P", "sum", S=stride) for one in (of_frames, seen))
+    return total / count.clamp(min=1)
 
 
 def drop_joints(batch: Batch, scores: Float[Tensor, "N V"], *, ratio: float) -> Batch:

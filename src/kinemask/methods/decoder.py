@@ -22,7 +22,7 @@ class DecoderConfig(Section):
 
 
 class FrameDecoder(Network):
-    """From features per frame to a prediction per frame."""
+    """From features per frame to a prediction per frame, or per `Encoder.stride` frames."""
 
     def __init__(self, *, width: int, config: DecoderConfig, num_outputs: int) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class FrameDecoder(Network):
         self.head = nn.Linear(hidden, num_outputs)
 
     def forward(self, sequence: Float[Tensor, "N T D"], seen: Bool[Tensor, "N T"]) -> Float[Tensor, "N T P"]:
-        """The prediction of every frame, float32; frames not `seen` do not enter the norm's statistics."""
+        """The prediction for every feature, float32; those not `seen` do not enter the norm's statistics."""
         with self.autocast(sequence.device):
             frames = self.squeeze(sequence)
             if self.norm is not None:

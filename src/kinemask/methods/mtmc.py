@@ -3,6 +3,7 @@
 What the paper leaves open is settled in METHOD_MTMC.md, whose sections the comments name.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -54,7 +55,7 @@ class Mtmc(Method):
     def __init__(self, *, config: MtmcConfig, encoder: Encoder, inputs: InputConfig, domain: Domain):
         super().__init__()
         self.config = config
-        self.views = ViewMaker(config, inputs, domain)
+        self.views = ViewMaker(config, inputs, domain, encoder.stride)
         width = encoder.pooled_width(config.pooling)
         frame_shape = (domain.num_persons, domain.layout.num_joints, 3)
         weights = config.weights
@@ -64,7 +65,7 @@ class Mtmc(Method):
         self.projector = nn.Sequential(nn.Linear(width, width), nn.ReLU(), last)
         self.decoder: FrameDecoder | None = None
         if weights.prediction or weights.predicted_contrast:
-            num_outputs = frame_shape[0] * frame_shape[1] * frame_shape[2]
+            num_outputs = encoder.stride * math.prod(frame_shape)
             self.decoder = FrameDecoder(width=width, config=config.decoder, num_outputs=num_outputs)
         hides = config.mask.fill == "learned" and weights.masked > 0
         replaces = config.drop.kind == "frame_joints" and weights.dropped > 0
@@ -187,7 +188,7 @@ class Mtmc(Method):
 
     def _decode(
         self,
-        sequence: Float[Tensor, "N T D"],
+        sequence: Float[Tensor, "N P D"],
         encoded: Encoded,
         like: Float[Tensor, "N T M V C"],
         generator: torch.Generator,
@@ -196,7 +197,14 @@ class Mtmc(Method):
         if self.prediction_prompt is not None:
             sequence = self.prediction_prompt(sequence, generator)
         values: Tensor = self.decoder(sequence, encoded.seen)
-        return rearrange(values, "N T (M V C) -> N T M V C", V=like.shape[3], C=like.shape[4])
+        _, _, num_persons, num_joints, num_coordinates = like.shape
+        return rearrange(
+            values,
+            "N P (S M V C) -> N (P S) M V C",
+            M=num_persons,
+            V=num_joints,
+            C=num_coordinates,
+        )
 
     def _dropped(
         self,

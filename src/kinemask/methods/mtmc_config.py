@@ -125,15 +125,21 @@ class MtmcConfig(Section):
 
     def misfit(self, inputs: InputConfig, encoder: EncoderConfig) -> str | None:
         """Why this method cannot run on that input or encoder, or None if it can."""
-        if encoder.name != "gru":
-            return f"mtmc predicts from features per frame, which {encoder.name!r} does not learn: use gru"
+        if encoder.name == "coordinates":
+            return (
+                f"mtmc trains an encoder, and {encoder.name!r} has nothing to train: use gru or transformer"
+            )
+        if encoder.name == "transformer" and self.pooling == "last":
+            return "a transformer reads no frame last: use pooling mean or max, or the encoder gru"
+        if encoder.name == "transformer" and self.prompts:
+            return "a transformer takes no prompts: use prompts false, or the encoder gru"
         if self.target == "motion" and inputs.stream == "motion":
             return "the motion stream holds motion already: predict its coordinates (target: coordinates)"
         weights, num_frames = self.weights, inputs.num_frames
         problems = (
             self.mask.misfit(num_frames) if weights.masked else None,
             self.mix.misfit(num_frames) if self.mix and weights.mixed_contrast else None,
-            self.drop.misfit(2 * encoder.hidden) if weights.dropped else None,
+            self.drop.misfit(encoder.features) if weights.dropped else None,
         )
         return next(filter(None, problems), None)
 

@@ -27,10 +27,13 @@ class MaskedView:
 
 @dataclass(frozen=True)
 class ExtremeView:
-    """A harshly changed view, and how fast the first person moves in it, in metres a frame."""
+    """A harshly changed view, and how fast the first person moves in it, in metres a frame.
+
+    The speed is as often there as features are, P = T / stride times.
+    """
 
     shown: Batch
-    speed: Float[Tensor, "N T"]
+    speed: Float[Tensor, "N P"]
     replaced: Batch | None  # with joints replaced frame by frame, where that is how features are dropped
 
 
@@ -52,6 +55,7 @@ class ViewMaker:
     config: MtmcConfig
     inputs: InputConfig
     domain: Domain
+    stride: int  # frames that an element of the encoder's sequence stands for
 
     def make(
         self,
@@ -101,7 +105,7 @@ class ViewMaker:
         if drops and fill is not None:
             ratio = self.config.drop.ratio
             replaced = replace_frame_joints(shown, ratio=ratio, fill=fill, generator=generator)
-        return ExtremeView(shown, frame_speed(view), replaced)
+        return ExtremeView(shown, frame_speed(view, stride=self.stride), replaced)
 
     def _masked(
         self, clips: RaggedClips, fill: Float[Tensor, " C"] | None, generator: torch.Generator

@@ -55,6 +55,14 @@ class Layout:
                 lost.append(joint)
         return lost
 
+    def _above(self, joint: int) -> list[int]:
+        """The joint and those between it and the root, which is left out: one for each bone of the way."""
+        way = []
+        while joint != self.root:
+            way.append(joint)
+            joint = self.parents[joint]
+        return way
+
     @property
     def num_joints(self) -> int:
         """V."""
@@ -80,6 +88,16 @@ class Layout:
         """For each joint, how many bones meet there."""
         ends = Counter(joint for edge in self.edges for joint in edge)
         return tuple(ends[joint] for joint in range(self.num_joints))
+
+    @cached_property
+    def hops(self) -> tuple[tuple[int, ...], ...]:
+        """For each two joints, how many bones the way from one to the other has."""
+        above = [self._above(joint) for joint in range(self.num_joints)]
+        # What two joints have above them both is the way from where theirs meet up to the root.
+        return tuple(
+            tuple(len(set(above[joint]) ^ set(above[other])) for other in range(self.num_joints))
+            for joint in range(self.num_joints)
+        )
 
     @cached_property
     def part_neighbours(self) -> tuple[tuple[int, ...], ...]:

@@ -70,6 +70,7 @@ def load_encoder(path: Path) -> EncoderModel:
         num_persons=about.persons,
         num_joints=about.layout.num_joints,
         num_frames=about.inputs.num_frames,
+        hops=about.layout.hops,
     )
     encoder.load_state_dict(weights, strict=True)
     return EncoderModel(encoder=encoder, inputs=about.inputs, layout=about.layout)

@@ -75,7 +75,7 @@ class Recipe(Section):
             )
         if self.method.name in LEARN_FROM_LABELS and self.simulated is not None:
             raise ValueError(f"{self.method.name} learns from labels, and training.simulated has none")
-        problem = self.method.misfit(self.inputs, self.encoder)
+        problem = self.encoder.misfit(self.inputs.num_frames) or self.method.misfit(self.inputs, self.encoder)
         if problem:
             raise ValueError(problem)
         return self
