@@ -77,7 +77,7 @@ class FixedView(ViewMaker):
     @classmethod
     def of(cls, view: Batch, **mask) -> "FixedView":
         whole = build(MTMC | {"mask": MASK | mask}).views
-        return cls(whole.config, whole.inputs, whole.domain, view)
+        return cls(whole.config, whole.inputs, whole.domain, whole.stride, view)
 
     def draw_masked(self, clips, generator):
         return self.view, torch.zeros(self.view.joints.shape[:-1], dtype=torch.bool)

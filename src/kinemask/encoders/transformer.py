@@ -169,7 +169,7 @@ class TransformerEncoder(Encoder):
         are finite.
         """
         shown = None if places is None else shown_joints(places, num_joints=self.num_joints)
-        hidden = None if present_keys is None else _hidden_keys(present_keys)
+        hidden = None if present_keys is None else _hidden_keys(present_keys).to(self.precision)
         factor = None
         if self.factor is not None:
             factor = between_tokens(self.factor, shown, num_times=self.num_times)
@@ -178,11 +178,18 @@ class TransformerEncoder(Encoder):
                 assert isinstance(block, EncoderBlock)
                 bias = hidden
                 if block.hop_bias is not None:
-                    bias = between_tokens(block.hop_bias(), shown, num_times=self.num_times)
+                    bias = between_tokens(
+                        block.hop_bias().to(self.precision), shown, num_times=self.num_times
+                    )
                     bias = bias if hidden is None else bias + hidden
                 tokens = block(tokens, bias, factor)
             encoded: Tensor = self.norm(tokens)
         return encoded.float()
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The embedding, then each block; the final norm is in no group (METHOD_JMM_TGT section 6)."""
+        embedding = [*self.token_map.parameters(), self.time_positions, self.joint_positions]
+        return [embedding, *(list(block.parameters()) for block in self.blocks)]
 
     def set_drop_path(self, rate: float) -> None:
         """Leave out parts of blocks in training: never of the first, with probability `rate` of the last."""
