@@ -1,4 +1,4 @@
-"""Every preset of params.yaml takes a step, and the README's lines make of mtmc what the presets are."""
+"""Every preset of params.yaml takes a step, and the README's lines make of its root what the preset is."""
 
 import csv
 import re
@@ -26,7 +26,10 @@ from tests.project import ROOT
 
 WRITTEN = read_yaml(ROOT / "params.yaml")["methods"]
 BASES = {name: entry.get("base") for name, entry in WRITTEN.items()}
-REPLACING = {"random", "supervised"}  # another method in the place of mtmc: no line of -S can make them
+# Another method, or another encoder than others inherit: no line of -S can make them.
+REPLACING = {"random", "random-transformer", "supervised", "jmm-gru"}
+UNTRAINED = {"random", "random-transformer", "raw"}
+LEAST_WEIGHTS = {"gru": 40_000_000, "transformer": 10_000_000}
 DOMAIN = Domain(layout=KINECT25, num_persons=2, symmetries=frozenset({"mirror"}), num_classes=3)
 
 
@@ -48,14 +51,19 @@ def readme_lines() -> dict[str, list[str]]:
     return found
 
 
-def overridden(tmp_path: Path, values: list[str], size: str) -> Recipe:
-    """The recipe of mtmc after DVC has written the values into params.yaml."""
+def root(name: str) -> str:
+    """The entry written in full from which a preset inherits in the end."""
+    return name if BASES[name] is None else root(BASES[name])
+
+
+def overridden(tmp_path: Path, name: str, values: list[str], size: str) -> Recipe:
+    """The recipe of that method after DVC has written the values into params.yaml."""
     path = tmp_path / "params.yaml"
     shutil.copy(ROOT / "params.yaml", path)
     ((file, overrides),) = to_path_overrides(values).items()
     assert file == path.name
     apply_overrides(path, overrides)
-    return check(path).methods["mtmc"].recipe(size)
+    return check(path).methods[name].recipe(size)
 
 
 def built(recipe: Recipe):
@@ -63,20 +71,20 @@ def built(recipe: Recipe):
     return METHODS[recipe.method.name](recipe.method, encoder, recipe.inputs, DOMAIN)
 
 
-def of_one_size(name: str | None) -> bool:
-    """Whether the preset, or one that it inherits from, changes one size only."""
-    return name is not None and name != "mtmc" and (
+def of_one_size(name: str) -> bool:
+    """Whether the preset, or one that it inherits from, changes the sizes differently."""
+    return BASES[name] is not None and (
         bool({"small", "paper"} & set(WRITTEN[name])) or of_one_size(BASES[name])
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [name for name, base in BASES.items() if base and name not in REPLACING])
-def test_the_line_of_the_readme_makes_of_mtmc_what_the_preset_is(name, tmp_path):
-    values = readme_lines()[name]
-    assert overridden(tmp_path, values, "small") == params().methods[name].small
+def test_the_line_of_the_readme_makes_of_its_root_what_the_preset_is(name, tmp_path):
+    values, whole = readme_lines()[name], root(name)
+    assert overridden(tmp_path, whole, values, "small") == params().methods[name].small
     if not of_one_size(name):
-        values = [value.replace("mtmc.small", "mtmc.paper") for value in values]
-        assert overridden(tmp_path, values, "paper") == params().methods[name].paper
+        values = [value.replace(f"{whole}.small", f"{whole}.paper") for value in values]
+        assert overridden(tmp_path, whole, values, "paper") == params().methods[name].paper
 
 
 def test_the_report_explains_every_method():
@@ -97,7 +105,7 @@ def test_a_preset_is_another_recipe_than_its_base_in_the_sizes_it_changes(name):
     assert (preset.paper != base.paper) == bool({"changes", "paper"} & changes)
 
 
-@pytest.mark.parametrize("name", [name for name in WRITTEN if name not in ("random", "raw")])
+@pytest.mark.parametrize("name", sorted(WRITTEN.keys() - UNTRAINED))
 def test_every_preset_takes_a_step_at_the_small_size(name):
     torch.manual_seed(0)
     method = built(params().methods[name].small)
@@ -112,21 +120,46 @@ def test_every_preset_takes_a_step_at_the_small_size(name):
     assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
 
 
-@pytest.mark.parametrize("name", [name for name in WRITTEN if name not in ("random", "raw")])
+@pytest.mark.parametrize("name", sorted(WRITTEN.keys() - UNTRAINED))
 def test_every_preset_can_be_built_at_the_paper_size(name):
+    recipe = params().methods[name].paper
     with torch.device("meta"):
-        method = built(params().methods[name].paper)
-    assert sum(weight.numel() for weight in method.parameters()) > 40_000_000
+        method = built(recipe)
+    assert sum(weight.numel() for weight in method.parameters()) > LEAST_WEIGHTS[recipe.encoder.name]
 
 
-def test_the_presets_of_the_grid_train_for_the_same_number_of_steps():
+def test_the_presets_of_a_grid_are_trained_as_long_and_those_of_one_root_alike():
     for grid in params().grids.values():
-        recipes = [params().methods[name].small for name in grid.methods]
-        assert len({recipe.training for recipe in recipes if recipe.training is not None}) == 1
+        found = [(root(name), params().methods[name].small.training) for name in grid.methods]
+        trained = {
+            (whole, training.model_copy(update={"simulated": None}))  # who is seen is no matter of how long
+            for whole, training in found
+            if training is not None
+        }
+        assert len(trained) == len({whole for whole, _ in trained})
+        assert len({(training.batch_size, training.budget) for _, training in trained}) == 1
 
 
-def test_the_control_is_the_encoder_of_the_method_it_controls():
-    for size in ("small", "paper"):
-        control, method = (params().methods[name].recipe(size) for name in ("random", "mtmc"))
-        assert (control.inputs, control.encoder) == (method.inputs, method.encoder)
-        assert (control.method.name, control.training) == ("untrained", None)
+@pytest.mark.parametrize("size", ["small", "paper"])
+@pytest.mark.parametrize(("control", "method"), [("random", "mtmc"), ("random-transformer", "jmm_tgt")])
+def test_the_control_is_the_encoder_of_the_method_it_controls(control, method, size):
+    untrained, trained = (params().methods[name].recipe(size) for name in (control, method))
+    assert (untrained.inputs, untrained.encoder) == (trained.inputs, trained.encoder)
+    assert (untrained.method.name, untrained.training) == ("untrained", None)
+
+
+@pytest.mark.parametrize("size", ["small", "paper"])
+def test_mamp_is_jmm_tgt_without_similarity_and_topology(size):
+    mamp, whole = (params().methods[name].recipe(size).model_dump() for name in ("mamp", "jmm_tgt"))
+    assert (mamp["encoder"].pop("topology"), mamp["method"]["mask"].pop("similarity")) == ("off", "none")
+    assert (whole["encoder"].pop("topology"), whole["method"]["mask"].pop("similarity")) == (
+        "hops", "correlation",
+    )  # fmt: skip
+    assert mamp == whole
+
+
+@pytest.mark.parametrize("size", ["small", "paper"])
+def test_mtmc_is_tried_on_the_encoder_of_jmm_tgt(size):
+    on_transformer, jmm = (params().methods[name].recipe(size) for name in ("mtmc-transformer", "jmm_tgt"))
+    assert on_transformer.encoder == jmm.encoder
+    assert on_transformer.inputs.num_frames == jmm.inputs.num_frames

@@ -7,10 +7,12 @@ from kinemask.methods import LEARN_FROM_LABELS, METHODS, MethodConfig
 from kinemask.skeleton.inputs import InputConfig
 from kinemask.skeleton.layout import KINECT25
 from tests.conftest import generator
+from tests.methods.jmm_section import ON_GRU
 from tests.methods.mtmc_section import GRU, MTMC, NORMAL, build, config_of
 
 SECTIONS = {
     "mtmc": MTMC,
+    "jmm_tgt": ON_GRU,
     "supervised": {"name": "supervised", "pooling": "mean", "normal_view": NORMAL, "label_smoothing": 0.1},
     "untrained": {"name": "untrained"},
 }

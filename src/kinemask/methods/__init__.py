@@ -7,13 +7,17 @@ from pydantic import Field
 
 from kinemask.encoders.base import Encoder
 from kinemask.methods.base import Domain, Method
+from kinemask.methods.jmm_tgt import JmmTgt
+from kinemask.methods.jmm_tgt_config import JmmTgtConfig
 from kinemask.methods.mtmc import Mtmc
 from kinemask.methods.mtmc_config import MtmcConfig
 from kinemask.methods.supervised import Supervised, SupervisedConfig
 from kinemask.methods.untrained import Untrained, UntrainedConfig
 from kinemask.skeleton.inputs import InputConfig
 
-MethodConfig = Annotated[MtmcConfig | SupervisedConfig | UntrainedConfig, Field(discriminator="name")]
+MethodConfig = Annotated[
+    MtmcConfig | JmmTgtConfig | SupervisedConfig | UntrainedConfig, Field(discriminator="name")
+]
 
 # The only ones that a pretraining gives the labels of its training clips, as LabelledClips (trap E12).
 LEARN_FROM_LABELS = frozenset({"supervised"})
@@ -21,6 +25,10 @@ LEARN_FROM_LABELS = frozenset({"supervised"})
 
 def _mtmc(config: Any, encoder: Encoder, inputs: InputConfig, domain: Domain) -> Method:
     return Mtmc(config=config, encoder=encoder, inputs=inputs, domain=domain)
+
+
+def _jmm_tgt(config: Any, encoder: Encoder, inputs: InputConfig, domain: Domain) -> Method:
+    return JmmTgt(config=config, encoder=encoder, inputs=inputs, domain=domain)
 
 
 def _supervised(config: Any, encoder: Encoder, inputs: InputConfig, domain: Domain) -> Method:
@@ -33,6 +41,7 @@ def _untrained(config: Any, encoder: Encoder, inputs: InputConfig, domain: Domai
 
 METHODS: dict[str, Callable[[Any, Encoder, InputConfig, Domain], Method]] = {
     "mtmc": _mtmc,
+    "jmm_tgt": _jmm_tgt,
     "supervised": _supervised,
     "untrained": _untrained,
 }
