@@ -20,7 +20,9 @@ Edit = Callable[[dict[str, Any]], None]
 
 def make_tiny(params: dict[str, Any]) -> None:
     """Few simulated people, few steps; the schema and the graph stay those of the project."""
-    params["run"] = {"benchmarks": ["kinesim-xsub"], "methods": ["mtmc", "random"], "seeds": [0, 1]}
+    params["run"] = {
+        "benchmarks": ["kinesim-xsub"], "methods": ["mtmc", "random"], "finetune": [], "seeds": [0, 1]
+    }  # fmt: skip
     params["datasets"]["kinesim"] |= {"actions": 4, "subjects": 4, "replications": 1}
     params["datasets"]["irds"]["one_clip_in"] = 12
     params["datasets"]["wmft"]["one_clip_in"] = 12
@@ -29,6 +31,8 @@ def make_tiny(params: dict[str, Any]) -> None:
     small["training"]["budget"] = {"steps": 30}
     small["method"]["queue_length"] = 32
     small["encoder"] |= {"hidden": 12, "depth": 1}  # those of `random` and of all that inherit from mtmc too
+    finetune = params["evaluation"]["finetune"]["gru"]["small"]
+    finetune |= {"batch_size": 16, "budget": {"steps": 30}, "log_every_steps": 5, "checkpoint_every_steps": 5}
     params["evaluation"]["statistics"] |= {"resamples": 100, "permutations": 100}
 
 

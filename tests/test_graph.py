@@ -144,7 +144,10 @@ def test_snapshots_give_a_curve_that_starts_at_the_control_and_ends_at_the_resul
 
 def test_a_grid_is_one_command_and_the_way_back_runs_nothing_again(finished):
     before = read_yaml(finished.folder / "params.yaml")["run"]
-    grid = {"benchmarks": ["kinesim-xsub"], "methods": ["random", "raw"], "seeds": [0], "reference": "raw"}
+    grid = {
+        "benchmarks": ["kinesim-xsub"], "methods": ["random", "raw"], "finetune": [], "seeds": [0],
+        "reference": "raw",
+    }  # fmt: skip
     finished.edit(lambda params: params.update(grids={"floor": grid}))
     done = finished.run(sys.executable, "-m", "kinemask.cli", "grid", "floor")
     assert "grid floor: 1 benchmarks, 2 methods, 0 pretrainings" in done.stdout
@@ -158,6 +161,23 @@ def test_a_grid_is_one_command_and_the_way_back_runs_nothing_again(finished):
     finished.edit(lambda params: params.update(run=before))
     ran = stages_run(finished.repro())  # random has lost a seed and got it back
     assert not any(name.endswith("-mtmc") for name in ran)
+
+
+def test_fine_tuning_joins_the_graph_for_the_methods_that_ask_for_it_and_leaves_it_again(finished):
+    plain = without_commit(finished)
+    finished.edit(lambda params: params["run"].update(finetune=["mtmc", "random"]))
+    ran = stages_run(finished.repro())
+    tuned = {f"finetune@kinesim-xsub-{method}" for method in ("mtmc", "random")}
+    assert set(ran) == {"stages/dvc.yaml:params", *tuned, "tables"}
+    results = pd.read_csv(finished.folder / "reports/results.csv")
+    found = results[results["evaluation"] == "finetune"]
+    assert set(found["method"]) == {"mtmc", "random"}
+    assert set(found["setting"]) == {"pooling=mean"}
+    assert (found["num_seeds"] == 2).all()
+    assert stages_run(finished.repro()) == []
+    finished.edit(lambda params: params["run"].update(finetune=[]))
+    assert not any(name.startswith("finetune") for name in stages_run(finished.repro()))
+    assert without_commit(finished) == plain
 
 
 def test_another_number_of_processes_runs_only_the_check(finished):

@@ -17,6 +17,7 @@ from tests.reporting.conftest import write_record
 NEW = {
     "benchmarks": ["a", "b-c"],
     "methods": ["mtmc"],
+    "finetune": [],
     "seeds": [0, 1],
     "more_seeds": {"mtmc": [3]},
     "reference": "mtmc",
@@ -95,7 +96,7 @@ def project(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     params = read_yaml(ROOT / "params.yaml")
     make_tiny(params)
-    common = {"benchmarks": ["kinesim-xsub"], "seeds": [0, 1]}
+    common = {"benchmarks": ["kinesim-xsub"], "finetune": [], "seeds": [0, 1]}
     params["grids"] = {
         "two": {**common, "methods": ["mtmc", "random"], "more_seeds": {"mtmc": [2]}},
         "one": {**common, "methods": ["raw"]},

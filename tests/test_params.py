@@ -29,7 +29,7 @@ def problems(tmp_path) -> Callable[..., str]:
             f"{name}-xsub": {"dataset": name, "protocol": "xsub", "size": "small"}
             for name in params["datasets"]
         }
-        params["run"] = {"benchmarks": ["mine-xsub"], "methods": ["random"], "seeds": [0]}
+        params["run"] = {"benchmarks": ["mine-xsub"], "methods": ["random"], "finetune": [], "seeds": [0]}
         params["grids"] = {}
         params["methods"]["random"]["small"] = {"inputs": {"origin_joint": "hip"}}
         edit(params)
@@ -65,6 +65,25 @@ def test_a_chosen_method_must_fit_the_body_of_a_chosen_benchmark(problems):
     assert "mine-xsub with methods.mtmc.small: mask.hidden_ratio 0.9 hides " in said
 
 
+def test_a_method_to_fine_tune_has_an_encoder_that_learns_and_a_recipe_that_fits_it(problems):
+    def tune(method: str, **changes: Any) -> Callable[[dict[str, Any]], None]:
+        def edit(params: dict[str, Any]) -> None:
+            params["run"] |= {"methods": [method], "finetune": [method]}
+            params["methods"][method]["small"] = params["methods"][method].get("small", {})
+            params["methods"][method]["small"].setdefault("inputs", {})["origin_joint"] = "hip"
+            params["evaluation"]["finetune"]["gru"]["small"] |= changes
+
+        return edit
+
+    assert problems(tune("random")) == ""
+    assert "run.finetune names 'raw': the encoder 'coordinates' has nothing to train" in problems(tune("raw"))
+    said = problems(tune("random", drop_path=0.2))
+    assert "finetune.gru.small: drop_path is 0.2, and 'gru' has no blocks to drop: set it to 0" in said
+    head = {"pooling": "joints", "hidden": None, "dropout": 0.0, "batch_norm": False}
+    said = problems(tune("random", head=head))
+    assert "head.pooling is 'joints', and the encoder 'gru' offers mean, last, max" in said
+
+
 def test_a_preset_that_does_not_run_may_not_fit_its_changed_base(problems):
     def four_segments(params):
         params["methods"]["mtmc"]["small"]["inputs"]["num_frames"] = 33
@@ -93,7 +112,7 @@ def four_segments(params: dict[str, Any]) -> None:
     params["methods"]["mtmc"]["small"]["method"]["mask"]["num_segments"] = 3
     params["methods"]["four"] = {"base": "mtmc", "changes": {"method": {"mask": {"num_segments": 4}}}}
     params["methods"]["more"] = {"base": "four", "changes": {"training": {"batch_size": 8}}}
-    params["run"] = {"benchmarks": ["wmft-xsub"], "methods": ["random"], "seeds": [0]}
+    params["run"] = {"benchmarks": ["wmft-xsub"], "methods": ["random"], "finetune": [], "seeds": [0]}
     params["grids"] = {}
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from dvc.utils.serialize import load_yaml
 
-from kinemask.params import Params, check, write_plan
+from kinemask.params import FINETUNED, Params, check, write_plan
 from kinemask.section import PLAN, read_yaml
 from kinemask.training.recipe import Preset
 
@@ -173,10 +173,11 @@ def test_no_array_made_from_recordings_is_ever_pushed():
     assert {out.split("/")[0] for out in plain} <= {"records", "data"}
     # A line of text, and recipes.
     assert [out for out in plain if out.startswith("data")] == ["data/params.checked", str(PLAN)]
+    assert str(FINETUNED) in plain
     kept = {place for place, how in settings.items() if how.get("push") is False or how.get("cache") is False}
     assert kept == set(settings)
     assert {place.split("/")[1] for place in kept if place.startswith("results")} == {
-        "pretrain", "embed", "linear", "knn", "few",
+        "pretrain", "embed", "linear", "knn", "few", "finetune",
     }  # fmt: skip
 
 
@@ -190,6 +191,19 @@ def test_every_matrix_entry_is_what_run_asks_for():
     for stage in ("pretrain", "embed", "linear", "knn", "few"):
         matrix = pipelines()[stage]["matrix"]
         assert matrix == {"benchmark": "${run.benchmarks}", "method": "${run.methods}"}
+    matrix = pipelines()["finetune"]["matrix"]
+    assert matrix == {"benchmark": "${run.benchmarks}", "method": "${run.finetune}"}
+
+
+def test_the_tables_depend_on_a_folder_of_fine_tuned_methods_that_is_there_without_any(tmp_path):
+    params = check(ROOT / "params.yaml")
+    assert params.run.finetune == ()
+    write_plan(params, tmp_path)
+    assert (tmp_path / FINETUNED).read_text() == ""
+    assert FINETUNED.parent.as_posix() in body("tables")["deps"]
+    tuned = params.run.model_copy(update={"finetune": ("mtmc", "random")})
+    write_plan(params.model_copy(update={"run": tuned}), tmp_path)
+    assert (tmp_path / FINETUNED).read_text() == "mtmc\nrandom\n"
 
 
 def test_params_round_trip_as_json():

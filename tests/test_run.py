@@ -5,7 +5,7 @@ from kinemask.run import RunConfig
 
 
 def run(**changes):
-    values = {"benchmarks": ("b",), "methods": ("mtmc", "random"), "seeds": (0, 1)}
+    values = {"benchmarks": ("b",), "methods": ("mtmc", "random"), "finetune": (), "seeds": (0, 1)}
     return RunConfig(**(values | changes))
 
 
@@ -23,6 +23,8 @@ def test_some_methods_have_more_seeds():
         ({"more_seeds": {"mtmc": (2, 2)}}, "more_seeds.mtmc repeats a seed"),
         ({"more_seeds": {"mtmc": (-1,)}}, "greater than or equal to 0"),
         ({"reference": "raw"}, "reference names 'raw'; methods are mtmc, random"),
+        ({"finetune": ("raw",)}, "finetune names 'raw'; methods are mtmc, random"),
+        ({"finetune": ("mtmc", "mtmc")}, "each may be named only once"),
         ({"seeds": (0, 0)}, "each may be named only once"),
     ],
 )

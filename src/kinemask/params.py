@@ -15,18 +15,21 @@ from kinemask.datasets.reader import DatasetError
 from kinemask.errors import first_of
 from kinemask.evaluation.features import EmbedConfig
 from kinemask.evaluation.few import FewConfig
+from kinemask.evaluation.finetune import FinetuneConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.hardware import HardwareConfig
 from kinemask.presets import SIZES, derived, resolve, trace
+from kinemask.record import RECORDS
 from kinemask.run import RunConfig
 from kinemask.section import PARAMS_FILE, PLAN, Problem, Section, describe, read_yaml, validate
 from kinemask.skeleton.benchmark import BenchmarkConfig
 from kinemask.skeleton.layout import LAYOUTS, Layout
 from kinemask.storage import whole_folder, write_text
-from kinemask.training.recipe import Preset
+from kinemask.training.recipe import Preset, RecipeError
 
+FINETUNED = RECORDS / "finetune/methods.txt"
 OWN = "raw_folder"  # users' own recordings, under keys of their choice
 
 # Names become folders, words of a command and places in DVC's params.
@@ -46,6 +49,7 @@ class EvaluationConfig(Section):
     linear: LinearConfig
     knn: KnnConfig
     few: FewConfig
+    finetune: FinetuneConfig
     statistics: StatisticsConfig
 
 
@@ -89,6 +93,7 @@ class Params(Section):
             elif key != dataset.name != OWN:
                 problems.append(f"datasets.{key}.name is {dataset.name!r}, it must repeat the key {key!r}")
         problems += self._unsimulated() if not problems else []
+        problems += self._untunable() if not problems else []
         problems += self._misfits() if not problems else self._typos()
         if problems:
             raise ValueError("; ".join(problems))
@@ -104,6 +109,17 @@ class Params(Section):
             if (recipe := self.methods[name].recipe(size)).simulated is not None
         }
         return [problem for place, name in asked.items() for problem in _unknown(place, [name], possible)]
+
+    def _untunable(self) -> list[str]:
+        """What chosen methods have that cannot be fine-tuned, and recipes that fit no encoder of theirs."""
+        problems: dict[str, None] = {}
+        for name in self.run.finetune:
+            for size in dict.fromkeys(self.benchmarks[one].size for one in self.run.benchmarks):
+                try:
+                    self.evaluation.finetune.recipe(self.methods[name].recipe(size).encoder, size)
+                except RecipeError as error:
+                    problems[f"run.finetune names {name!r}: {error}"] = None
+        return list(problems)
 
     def _misfits(self) -> list[str]:
         """What of the chosen methods cannot run on the bodies of the chosen benchmarks."""
@@ -192,7 +208,12 @@ def _unfit(methods: dict[str, Any], inheriting: list[str], run: Any) -> dict[str
 
 
 def write_plan(params: Params, root: Path = Path()) -> None:
-    """For each method of the run, what its stages depend on and read: the resolved recipes and the seeds."""
+    """For each method of the run, what its stages depend on and read: the resolved recipes and the seeds.
+
+    FINETUNED lists the methods to fine-tune, so that the folder of their records, which the tables depend on,
+    exists even if there are none.
+    """
+    write_text(root / FINETUNED, "".join(f"{method}\n" for method in params.run.finetune))
     with whole_folder(root / PLAN) as folder:
         for method in params.run.methods:
             plan = {

@@ -12,16 +12,18 @@ Seeds = tuple[Annotated[int, Field(ge=0)], ...]
 class RunConfig(Section):
     """Every method runs on every benchmark with every seed, and those of `more_seeds` with more of them.
 
-    `reference` is the method that the ablation table compares all others with.
+    `finetune` are the methods that are fine-tuned, too. `reference` is the method that the ablation table
+    compares all others with.
     """
 
     benchmarks: tuple[str, ...] = Field(min_length=1)
     methods: tuple[str, ...] = Field(min_length=1)
+    finetune: tuple[str, ...]  # of `methods`; DVC reads it too, so it must be there, empty or not
     seeds: Seeds = Field(min_length=1)
     more_seeds: dict[str, Seeds] = Field(default_factory=dict)
     reference: str | None = None
 
-    @field_validator("benchmarks", "methods", "seeds")
+    @field_validator("benchmarks", "methods", "finetune", "seeds")
     @classmethod
     def _each_once(cls, values: tuple[str | int, ...]) -> tuple[str | int, ...]:
         if len(set(values)) != len(values):
@@ -36,6 +38,9 @@ class RunConfig(Section):
                 raise ValueError(f"more_seeds names {name!r}; methods are {listed}")
             if len(set(self.seeds_of(name))) != len(self.seeds_of(name)):
                 raise ValueError(f"more_seeds.{name} repeats a seed: {list(self.seeds_of(name))} with seeds")
+        for name in self.finetune:
+            if name not in self.methods:
+                raise ValueError(f"finetune names {name!r}; methods are {listed}")
         if self.reference not in (None, *self.methods):
             raise ValueError(f"reference names {self.reference!r}; methods are {listed}")
         return self

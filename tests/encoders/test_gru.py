@@ -128,3 +128,12 @@ def test_features_are_float32_even_if_the_layers_give_less():
     encoder = build("bigru")  # GPUs' GRUs return what they compute in, those of CPUs do not
     encoder.layers[-1][0].register_forward_hook(lambda module, args, out: (out[0].bfloat16(), out[1]))
     assert encoder(make_batch(num_persons=1)).sequence.dtype == torch.float32
+
+
+def test_layers_stand_in_order_with_the_input_norm_in_the_first():
+    encoder = build("causal_twin", depth=2, input_norm="batch")
+    first, second = encoder.layer_groups()
+    assert {id(one) for one in first} == {
+        id(one) for part in (encoder.norm, encoder.layers[0]) for one in part.parameters()
+    }
+    assert [id(one) for one in second] == [id(one) for one in encoder.layers[1].parameters()]

@@ -313,3 +313,16 @@ def test_no_topology_asks_for_no_hops():
 def test_heads_that_do_not_divide_the_width_are_refused_by_the_section():
     with pytest.raises(ValidationError, match="5 heads do not divide a width of 12"):
         TransformerConfig.model_validate(SMALL | {"heads": 5})
+
+
+def test_layers_are_the_embedding_and_the_blocks_and_the_norm_is_behind_them():
+    encoder = build()
+    groups = encoder.layer_groups()
+    assert len(groups) == 1 + len(encoder.blocks)
+    assert {id(one) for one in groups[0]} == {
+        id(one) for name, one in encoder.named_parameters() if name.startswith(("token_map", "time", "joint"))
+    }
+    assert [id(one) for one in groups[2]] == [id(one) for one in encoder.blocks[1].parameters()]
+    grouped = {id(one) for group in groups for one in group}
+    behind = {name for name, one in encoder.named_parameters() if id(one) not in grouped}
+    assert behind == {"norm.weight", "norm.bias"}

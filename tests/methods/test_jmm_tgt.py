@@ -219,6 +219,24 @@ def test_persons_who_are_absent_count_nothing_where_they_have_rows(section, monk
         assert_close(one.grad, other.grad, atol=1e-6, rtol=1e-4)
 
 
+def test_what_stands_at_an_absent_time_reaches_no_prediction_of_present_ones(monkeypatch):
+    visible = torch.arange(0, 50, 10)  # three of the first time, two of the second
+    monkeypatch.setattr(module, "draw_visible", lambda tokens, **others: visible.expand(len(tokens), -1))
+    method, predicted = build_jmm(JMM | {"view": {"crop": CROP | {"share_low": 1.0}}}), []
+    for held in (0.0, 9.0):
+        clips = make_ragged((8,), num_persons=1)
+        clips.present[:4] = False
+        gone = replace(clips, joints=clips.joints * clips.present[..., None, None])
+        masked = method.draw_masked(gone, generator())
+        joints = torch.where(masked.whole.present[..., None, None], masked.whole.joints, held)
+        whole = Batch(joints, masked.whole.present)
+        rows = module.person_rows(whole, frames=4)
+        assert rows.present.tolist() == [[False, True]]
+        assert not masked.hidden[:, 0].any()
+        predicted.append(predict(method, replace(masked, whole=whole, rows=rows)))
+    assert torch.equal(predicted[0][:, 1], predicted[1][:, 1])
+
+
 def test_the_decoder_may_be_deeper_than_the_encoder():
     deeper = build_jmm(JMM | {"decoder": TOKENS | {"depth": 4}}, encoder=TRANSFORMER | {"depth": 1})
     deeper.training_step(make_ragged(), generator(), 0.0).loss.backward()

@@ -10,10 +10,11 @@ from tests.conftest import generator
 from tests.methods.jmm_section import ON_GRU
 from tests.methods.mtmc_section import GRU, MTMC, NORMAL, build, config_of
 
+HEAD = {"pooling": "mean", "hidden": None, "dropout": 0.0, "batch_norm": False}
 SECTIONS = {
     "mtmc": MTMC,
     "jmm_tgt": ON_GRU,
-    "supervised": {"name": "supervised", "pooling": "mean", "normal_view": NORMAL, "label_smoothing": 0.1},
+    "supervised": {"name": "supervised", "head": HEAD, "normal_view": NORMAL, "label_smoothing": 0.1},
     "untrained": {"name": "untrained"},
 }
 INPUTS = InputConfig(stream="joint", num_frames=8, origin="first_frame", origin_joint="spine_mid")

@@ -10,7 +10,7 @@ from kinemask.encoders import CoordinatesConfig, GRUConfig, build_encoder
 from kinemask.encoders.precision import set_precision
 from kinemask.methods import LEARN_FROM_LABELS, METHODS, MethodConfig
 from kinemask.methods.base import Domain
-from kinemask.methods.supervised import LabelledClips
+from kinemask.methods.supervised import HeadConfig, LabelledClips, Supervised, build_head
 from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.inputs import InputConfig
 from kinemask.skeleton.layout import KINECT25
@@ -20,7 +20,8 @@ NORMAL = {
     "crop": {"share_low": 0.5, "share_high": 1.0, "min_unit": "share", "min_length": 0.5},
     "rotate": {"degrees": [10.0, 30.0, 10.0], "probability": 1.0},
 }
-SECTION = {"name": "supervised", "pooling": "mean", "normal_view": NORMAL, "label_smoothing": 0.0}
+HEAD = {"pooling": "mean", "hidden": None, "dropout": 0.0, "batch_norm": False}
+SECTION = {"name": "supervised", "head": HEAD, "normal_view": NORMAL, "label_smoothing": 0.0}
 INPUTS = InputConfig(stream="joint", num_frames=8, origin="first_frame", origin_joint="spine_mid")
 GRU = GRUConfig(name="gru", form="bigru", hidden=6, depth=1, input_norm="batch", norm_statistics="clean")
 DOMAIN = Domain(layout=KINECT25, num_persons=2, symmetries=frozenset(), num_classes=3)
@@ -67,7 +68,7 @@ def test_a_step_gives_a_finite_loss_and_a_gradient_to_every_weight():
 
 def test_a_head_that_knows_nothing_has_the_entropy_of_all_classes():
     method = build()
-    torch.nn.init.zeros_(method.head.weight)
+    torch.nn.init.zeros_(method.head[-1].weight)
     metrics = method.training_step(labelled(), generator(), 0.0).metrics
     assert_close(metrics["cross_entropy"], torch.tensor(3.0).log())
     assert metrics["top1"] == 0.4  # equal scores: class 0, which two of five clips are
@@ -77,11 +78,11 @@ def test_softened_labels_by_hand():
     # Scores that give class 0 the log-probability -a and the others -b each: with smoothing s of 3 classes,
     # a clip of class 0 costs (1 - s + s/3) a + 2 s/3 b.
     method = build(SECTION | {"label_smoothing": 0.3})
-    torch.nn.init.zeros_(method.head.weight)
+    torch.nn.init.zeros_(method.head[-1].weight)
     with torch.no_grad():
-        method.head.bias[0] = 2.0
+        method.head[-1].bias[0] = 2.0
     clips = LabelledClips.of(make_ragged(), torch.zeros(5, dtype=torch.long))
-    a, b, _ = (-method.head.bias.detach().log_softmax(dim=0)).tolist()
+    a, b, _ = (-method.head[-1].bias.detach().log_softmax(dim=0)).tolist()
     loss = method.training_step(clips, generator(), 0.0).loss.detach()
     assert_close(loss, torch.tensor(0.8 * a + 0.2 * b))
 
@@ -105,7 +106,7 @@ def test_same_seed_same_loss():
 
 
 def test_the_head_starts_small_and_without_bias():
-    head = build().head
+    head = build().head[-1]
     assert (head.bias == 0).all()
     assert 0 < head.weight.abs().max() < 0.06
 
@@ -129,7 +130,57 @@ def test_it_runs_in_bfloat16():
 def test_misfits_are_named():
     config = build().config
     assert config.misfit(INPUTS, GRU) is None
-    assert "has nothing to train: use gru" in config.misfit(INPUTS, CoordinatesConfig(name="coordinates"))
+    coordinates = CoordinatesConfig(name="coordinates")
+    assert "has nothing to train: use gru or transformer" in config.misfit(INPUTS, coordinates)
     assert config.misfit_body(KINECT25) is None
     with pytest.raises(ValidationError, match="less than 1"):
         build(SECTION | {"label_smoothing": 1.0})
+
+
+def head_of(**changes):
+    return build_head(HeadConfig(**(HEAD | changes)), width=4, num_classes=3)
+
+
+def test_a_deep_head_by_hand():
+    # Pooled (1, -1, 2, 0); hidden units 1 + 2 = 3 and -1 + 0 = -1, the latter cut off; scores 3 w + b.
+    head = head_of(hidden=2)
+    with torch.no_grad():
+        head[0].weight.copy_(torch.tensor([[1.0, 0, 1, 0], [0, 1, 0, 1]]))
+        head[0].bias.zero_()
+        head[-1].weight.copy_(torch.tensor([[1.0, 5], [0, 5], [-1, 5]]))
+        head[-1].bias.copy_(torch.tensor([0.5, 0, 0]))
+    scores = head(torch.tensor([[1.0, -1, 2, 0]]))
+    assert_close(scores, torch.tensor([[3.5, 0.0, -3.0]]))
+
+
+def test_the_parts_of_a_head_stand_in_order():
+    def kinds(**changes):
+        return [type(layer).__name__ for layer in head_of(**changes)]
+
+    assert kinds() == ["Linear"]
+    assert kinds(dropout=0.3, hidden=5, batch_norm=True) == [
+        "Dropout", "Linear", "BatchNorm1d", "ReLU", "Linear",
+    ]  # fmt: skip
+    assert kinds(batch_norm=True) == ["BatchNorm1d", "Linear"]
+    assert head_of(hidden=5)[-1].weight.abs().max() < 0.06
+
+
+def test_a_pooling_that_the_encoder_lacks_is_a_misfit():
+    config = build(SECTION | {"head": HEAD | {"pooling": "joints"}}).config
+    assert (
+        config.misfit(INPUTS, GRU) == "head.pooling is 'joints', and the encoder 'gru' offers mean, last, max"
+    )
+
+
+def test_a_frozen_encoder_stays_as_it_is_while_the_head_learns():
+    plain = build()
+    method = Supervised(
+        config=plain.config, encoder=plain.encoder, inputs=INPUTS, domain=DOMAIN, frozen=True
+    ).train()
+    before = {name: value.clone() for name, value in method.encoder.state_dict().items()}
+    method.training_step(labelled(), generator(), 0.0).loss.backward()
+    assert all(torch.equal(before[name], value) for name, value in method.encoder.state_dict().items())
+    assert all(weight.grad is None for weight in method.encoder.parameters())
+    assert method.head[-1].weight.grad.abs().sum() > 0
+    assert not method.encoder.training
+    assert method.head.training

@@ -21,7 +21,10 @@ SKILL = {
     "mtmc-no-drop": 1.55,
 }  # how far the true class's score stands above the noise
 POOLINGS = {"mean": 0.6, "last": 0.0}
-SUFFIXES = {"linear": [""], "knn": [" k=1", " k=20"], "few": [" labels=1%", " labels=10%"]}
+SUFFIXES = {
+    "linear": [""], "knn": [" k=1", " k=20"], "few": [" labels=1%", " labels=10%"], "finetune": [""]
+}  # fmt: skip
+ONE_POOLING = ("few", "finetune")  # nothing is held out there that could choose one
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,11 @@ def write_benchmark_files(
 def write_scores(root: Path, evaluation: str, benchmark: str, method: str, seed: int) -> None:
     """Scores and their record, as the probe stages write them."""
     labels = pd.read_parquet(root / "data/benchmarks" / benchmark / "test.parquet")["label"].to_numpy()
-    names = ["linear", "knn", "mtmc", "random", "irds-xsub", "kinesim-xsub", "raw", "mtmc-no-drop", "few"]
+    names = ["linear", "knn", "mtmc", "random", "irds-xsub", "kinesim-xsub", "raw", "mtmc-no-drop"]
+    names += ["few", "finetune"]
     rng = np.random.default_rng([seed, *(names.index(name) for name in (evaluation, benchmark, method))])
     scores, metrics = {}, {}
-    poolings = {"mean": POOLINGS["mean"]} if evaluation == "few" else POOLINGS
+    poolings = {"mean": POOLINGS["mean"]} if evaluation in ONE_POOLING else POOLINGS
     for pooling, bonus in poolings.items():
         for suffix in SUFFIXES[evaluation]:
             values = rng.normal(size=(len(labels), 6)).astype(np.float32)
@@ -110,7 +114,7 @@ def write_scores(root: Path, evaluation: str, benchmark: str, method: str, seed:
             setting = f"pooling={pooling}{suffix}"
             scores[setting] = values
             metrics[setting] = score_metrics(values, labels)
-            if evaluation != "few":  # nothing is held out of few labels
+            if evaluation not in ONE_POOLING:
                 metrics[setting]["validation_top1"] = 0.5 + bonus / 10
     path = root / "results" / evaluation / benchmark / method / f"seed-{seed}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,13 +148,17 @@ def write_run(root: Path, config: RunConfig) -> None:
                     metrics={"all": {"epochs": epochs}},
                 )
                 write_record(root, "embed", benchmark, method, seed)
-                for evaluation in SUFFIXES:
+                tuned = method in config.finetune
+                for evaluation in [one for one in SUFFIXES if tuned or one != "finetune"]:
                     write_scores(root, evaluation, benchmark, method, seed)
 
 
 def new_run(root: Path, **changes: object) -> Run:
     """Writes a run below `root`; `changes` replace parts of `run` in params.yaml."""
-    values = {"benchmarks": ("irds-xsub", "kinesim-xsub"), "methods": ("random", "mtmc"), "seeds": (0, 1, 2)}
+    values = {
+        "benchmarks": ("irds-xsub", "kinesim-xsub"), "methods": ("random", "mtmc"), "finetune": (),
+        "seeds": (0, 1, 2),
+    }  # fmt: skip
     config = RunConfig(**(values | changes))
     write_run(root, config)
     return Run(root, config, StatisticsConfig(resamples=200, confidence=0.95, permutations=1000, seed=0))

@@ -27,6 +27,15 @@ def run_of(make_run: MakeRun, folder: str = "project", **changes: object) -> Run
     return make_run(folder, **(whole | changes))
 
 
+def test_fine_tuned_methods_are_compared_with_one_another(make_run: MakeRun) -> None:
+    table = ablation(run_of(make_run, finetune=("mtmc", "random")))
+    tuned = table[table["evaluation"] == "finetune"]
+    assert tuned["method"].tolist() == ["mtmc", "random"]
+    assert tuned["setting"].tolist() == ["pooling=mean", "pooling=mean"]
+    assert tuned["role"].tolist() == ["reference", "control"]
+    assert tuned["difference"].notna().tolist() == [False, True]
+
+
 def only(table: pd.DataFrame, **wanted: str) -> pd.Series:
     found = table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     assert len(found) == 1, found

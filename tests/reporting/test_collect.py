@@ -8,6 +8,7 @@ import pytest
 from kinemask.looks import looks_path, write_looks
 from kinemask.record import RecordError
 from kinemask.reporting.collect import ReportError, collect
+from kinemask.run import RunConfig
 from tests.test_looks import LOOKS
 
 from .conftest import Run, write_record
@@ -44,6 +45,22 @@ def test_only_what_the_run_names_is_collected(make_run: MakeRun) -> None:
     }
     assert {record.subject for record in found.records} == {"irds", "irds-xsub"}
     assert {record.seed for record in found.records} == {None, 1}
+
+
+def test_only_methods_that_are_fine_tuned_have_such_results(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub",), finetune=("mtmc",))
+
+    def tuned(config: RunConfig) -> tuple[set[str], set[str | None]]:
+        found = collect(run.root, config)
+        assert found.missing == ()
+        cells = {cell.method for cell in found.cells if cell.evaluation == "finetune"}
+        return cells, {record.method for record in found.records if record.stage == "finetune"}
+
+    assert tuned(run.config) == ({"mtmc"}, {"mtmc"})
+    assert tuned(run.config.model_copy(update={"finetune": ()})) == (set(), set())
+    (run.root / "results/finetune/irds-xsub/mtmc/seed-1.npz").unlink()
+    (gap,) = collect(run.root, run.config).missing
+    assert gap == "irds-xsub mtmc finetune: no scores in results/finetune/irds-xsub/mtmc (seed 1)"
 
 
 def test_looks_of_the_selected_methods_are_collected_and_damaged_ones_told(make_run: MakeRun) -> None:

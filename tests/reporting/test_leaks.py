@@ -27,7 +27,7 @@ ALL = ("mean", "std", "ci_low", "ci_high")
 
 
 def tiny_run(root: Path, num_leaked: int) -> Run:
-    config = RunConfig(benchmarks=("irds-xsub",), methods=("random", "mtmc"), seeds=(0, 1))
+    config = RunConfig(benchmarks=("irds-xsub",), methods=("random", "mtmc"), finetune=(), seeds=(0, 1))
     write_benchmark_files(root, "irds-xsub", num_clips=4, num_classes=3, num_leaked=num_leaked)
     labels = np.array([0, 1, 2, 0])
     for method, right in RIGHT.items():

@@ -88,10 +88,12 @@ def toy_trainer(
     log=lambda step, values: None,
     keep=lambda step: None,
     damage: Callable[[int], float] | None = None,
+    method: Toy | None = None,
+    layer_decay: float = 1.0,
 ) -> Trainer:
     return Trainer(
         name="toy",
-        method=Toy(seed, damage),
+        method=Toy(seed, damage) if method is None else method,
         clips=toy_clips(),
         batch_size=3,
         seed=seed,
@@ -104,6 +106,7 @@ def toy_trainer(
         log=log,
         keep=keep,
         checkpoints=checkpoints,
+        layer_decay=layer_decay,
     )
 
 

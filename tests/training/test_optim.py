@@ -3,6 +3,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
+from kinemask.encoders.table import Table
 from kinemask.training.optim import OptimConfig, build_optimizer
 from tests.training.conftest import ADAMW, SGD
 
@@ -44,6 +45,38 @@ def test_frozen_parameters_are_left_out_and_nothing_to_train_is_an_error():
     assert all(found is own for found, own in zip(trained, student.parameters(), strict=True))
     with pytest.raises(ValueError, match="nothing to train"):
         build_optimizer(teacher.parameters(), SGD)
+
+
+def test_tables_are_spared_as_vectors_are():
+    parameters = [Table(torch.zeros(3, 2)), nn.Parameter(torch.zeros(3, 2))]
+    groups = build_optimizer(parameters, ADAMW).param_groups
+    assert [(group["weight_decay"], group["params"][0] is parameters[0]) for group in groups] == [
+        (0.05, False),
+        (0.0, True),
+    ]
+    (group,) = build_optimizer(parameters, SGD).param_groups
+    assert len(group["params"]) == 2
+
+
+def test_each_layer_learns_at_a_share_of_the_rate_of_the_one_behind_it():
+    # Two layers and a head, decay 0.5: 0.5^2, 0.5^1, 1; vectors of each stand in a group of their own.
+    first, second, head = nn.Linear(3, 3), nn.LayerNorm(3), nn.Linear(3, 2)
+    model = nn.Sequential(first, second, head)
+    layers = [list(first.parameters()), list(second.parameters())]
+    groups = build_optimizer(model.parameters(), ADAMW, layers=layers, layer_decay=0.5).param_groups
+    found = [
+        (group["rate_share"], group["weight_decay"], [tuple(one.shape) for one in group["params"]])
+        for group in groups
+    ]
+    assert found == [
+        (0.25, 0.05, [(3, 3)]),
+        (0.25, 0.0, [(3,)]),
+        (0.5, 0.0, [(3,), (3,)]),
+        (1.0, 0.05, [(2, 3)]),
+        (1.0, 0.0, [(2,)]),
+    ]
+    plain = build_optimizer(model.parameters(), ADAMW).param_groups
+    assert [group["rate_share"] for group in plain] == [1.0, 1.0]
 
 
 def test_section_admits_only_the_fields_of_its_optimiser():

@@ -79,8 +79,11 @@ def with_labels(preset):
     """The recipes with their method replaced by the one that learns from labels."""
     sizes = preset.model_dump(mode="json")
     for recipe in sizes.values():
-        kept = {name: recipe["method"][name] for name in ("pooling", "normal_view")}
-        recipe["method"] = {"name": "supervised", "label_smoothing": 0.1, **kept}
+        pooling, view = (recipe["method"][name] for name in ("pooling", "normal_view"))
+        head = {"pooling": pooling, "hidden": None, "dropout": 0.0, "batch_norm": False}
+        recipe["method"] = {
+            "name": "supervised", "label_smoothing": 0.1, "head": head, "normal_view": view
+        }  # fmt: skip
     return Preset.model_validate_json(json.dumps(sizes))
 
 

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from kinemask.training.checkpoint import CheckpointError, Checkpoints, open_checkpoints
 from kinemask.training.trainer import TrainingDiverged, TrainingResult
-from tests.training.conftest import ADAMW, SGD, same, toy_trainer
+from tests.training.conftest import ADAMW, SGD, Toy, same, toy_trainer
 
 
 class Interrupted(Exception):
@@ -256,3 +256,30 @@ def test_nothing_diverged_becomes_a_snapshot():
     with pytest.raises(TrainingDiverged, match="diverged in steps 1 to 2"):
         trainer.run()
     assert kept == [0]
+
+
+class Layered(Toy):
+    """Its student as an encoder of two layers: a linear one, and the norm behind it."""
+
+    @property
+    def encoder(self):
+        return self
+
+    def layer_groups(self):
+        return [list(layer.parameters()) for layer in self.student[:2]]
+
+
+def test_a_layer_moves_at_its_share_of_the_rate_and_the_whole_rate_is_logged():
+    # One step of plain SGD: the change is the rate times the gradient, which is the same in both.
+    optim = SGD.model_copy(update={"weight_decay": 0.0})
+    moved = []
+    for layer_decay in (1.0, 0.5):
+        trainer = toy_trainer(steps=1, optim=optim, method=Layered(), layer_decay=layer_decay)
+        before = {name: value.detach().clone() for name, value in trainer.method.named_parameters()}
+        result = trainer.run()
+        assert result.history[-1]["lr"] == SGD.lr
+        moved.append({name: value - before[name] for name, value in trainer.method.named_parameters()})
+    whole, shared = moved
+    for name, share in (("student.0.weight", 0.25), ("student.1.weight", 0.5)):
+        assert whole[name].abs().sum() > 0
+        assert_close(shared[name], share * whole[name], atol=1e-6, rtol=1e-3)

@@ -21,7 +21,7 @@ from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
 from kinemask.skeleton.inputs import InputConfig, as_input
 from kinemask.skeleton.layout import Layout
-from kinemask.skeleton.packed import PackedClips
+from kinemask.skeleton.packed import DatasetInfo, PackedClips
 from kinemask.skeleton.resident import to_device
 from kinemask.storage import whole_folder, writing
 from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder, weights_file
@@ -77,7 +77,7 @@ class Embedding:
         clips = to_device(input_clips(self.packed, self.rows, self.recipe), self.device)
         found = {
             step: embed(
-                self._encoder(path),
+                read_encoder(path, self.recipe, self.packed.info).to(self.device),
                 clips,
                 config=self.config,
                 inputs=self.recipe.inputs,
@@ -87,19 +87,6 @@ class Embedding:
             for step, path in self.files(seed).items()
         }
         return Embedded(found[None], {step: found[step] for step in self.steps})
-
-    def _encoder(self, path: Path) -> Encoder:
-        encoder = new_encoder(
-            self.recipe, layout=self.packed.info.layout, num_persons=self.packed.info.persons
-        )
-        try:
-            encoder.load_state_dict(load_file(path), strict=True)
-        except (OSError, SafetensorError, RuntimeError) as error:
-            problem = " ".join(str(error).split())
-            raise EncoderError(
-                f"{path} is not the encoder of this recipe ({problem}): run pretrain"
-            ) from error
-        return encoder.to(self.device)
 
 
 def open_embedding(
@@ -118,6 +105,17 @@ def open_embedding(
         rows=[*parts[0], *parts[1]],
         device=device,
     )
+
+
+def read_encoder(path: Path, recipe: Recipe, info: DatasetInfo) -> Encoder:
+    """The encoder of a recipe with the weights of a file. Raises EncoderError if they do not fit exactly."""
+    encoder = new_encoder(recipe, layout=info.layout, num_persons=info.persons)
+    try:
+        encoder.load_state_dict(load_file(path), strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        problem = " ".join(str(error).split())
+        raise EncoderError(f"{path} is not the encoder of this recipe ({problem}): run pretrain") from error
+    return encoder
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from kinemask.section import Section
 from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
 from kinemask.storage import write_text, write_whole, writing
 
-Pooling = Literal["mean", "last", "max", "flat"]
+Pooling = Literal["mean", "last", "max", "flat", "joints"]
 
 FEATURES = Path("results/embed")
 RESULTS = Path("results")
@@ -79,6 +79,7 @@ class Probed:
     scores: Float32[np.ndarray, "E K"]
     values: Mapping[str, float]
     subset: Subset | None = None  # None: it saw all training labels
+    history: Sequence[Mapping[str, float]] = ()  # rows with "step" and what was logged then, if it took steps
 
 
 def find_tasks(benchmark: str, method: str, seeds: Sequence[int]) -> list[ProbeTask]:
@@ -149,10 +150,12 @@ def keep_results(
     params: Section,
     hardware: Section,
     clock: Clock,
+    encoders: Mapping[int, Path] | None = None,
 ) -> list[Record]:
-    """Score against the test labels, which no probe has seen; write scores and record of each seed.
+    """Score against the test labels, which nothing has seen before; write scores and record of each seed.
 
     A subset of the labels is kept beside the scores, the names of its clips, and counts as an input.
+    `encoders` are the weights that each seed began with; None: frozen features were probed.
     """
     folder = BENCHMARKS / benchmark
     labels = read_split(folder, "test", with_labels=True)["label"].to_numpy()
@@ -169,7 +172,8 @@ def keep_results(
         }
         for path, names in subsets.items():
             write_text(path, pd.DataFrame({"name": names}).to_csv(index=False, lineterminator="\n"))
-        inputs = [*split, *sorted((FEATURES / name).rglob("*.npy")), *subsets]
+        learned_from = [encoders[seed]] if encoders else sorted((FEATURES / name).rglob("*.npy"))
+        inputs = [*split, *learned_from, *subsets]
         record = make_record(
             stage=stage,
             subject=benchmark,
@@ -177,6 +181,7 @@ def keep_results(
             seed=seed,
             params=params,
             metrics={one.setting: {**score_metrics(one.scores, labels), **one.values} for one in of_seed},
+            history=[row for one in of_seed for row in one.history],
             inputs=hash_files(inputs),
             hardware=hardware,
             clock=clock,

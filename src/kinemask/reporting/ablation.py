@@ -20,7 +20,7 @@ from kinemask.reporting.tables import (
 )
 
 METRIC = "top1"
-SHOWN = ("", "k=1", "labels=1%")  # settings apart from their pooling: linear, one neighbour, few labels
+SHOWN = ("", "k=1", "labels=1%")  # apart from their pooling: linear and finetune, one neighbour, few labels
 ROLES = {"raw": "floor", CONTROL: "control", "supervised": "ceiling"}  # the others are what is compared
 _ESTIMATE = ("mean", "std", "ci_low", "ci_high")
 _COMPARISON = {  # as comparison_line calls it -> as it is called beside a mean

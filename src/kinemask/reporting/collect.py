@@ -17,7 +17,8 @@ from kinemask.record import RECORDS, Record, read_records
 from kinemask.run import RunConfig
 from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkInfo, read_benchmark, read_split
 
-EVALUATIONS = ("linear", "knn", "few")
+FINETUNE = "finetune"  # only of the methods that run.finetune names
+EVALUATIONS = ("linear", "knn", "few", FINETUNE)
 RESULTS = Path("results")
 _BEFORE = ("pretrain", "embed")  # stages that every evaluation rests on
 _SAME = 1e-6  # the record's accuracy and the one of the scores are the same number
@@ -89,6 +90,8 @@ def collect(root: Path, run: RunConfig) -> Collected:
         if benchmark in shelf.tests:
             shelf.expect_records(benchmark, method)
             for evaluation in EVALUATIONS:
+                if evaluation == FINETUNE and method not in run.finetune:
+                    continue
                 cells += shelf.cells(benchmark, method, evaluation)
     missing = shelf.missing()
     if not cells:
@@ -162,7 +165,8 @@ class _Shelf:
         kept = []
         for path, record in self.records.items():
             of_data = record.method is None and record.subject in datasets | self.tests.keys()
-            of_run = record.subject in self.tests and record.method in self.run.methods
+            methods = self.run.finetune if record.stage == FINETUNE else self.run.methods
+            of_run = record.subject in self.tests and record.method in methods
             seeds = self.run.seeds_of(record.method or "")
             if of_data or (of_run and record.seed in (None, *seeds)):
                 kept.append(record)

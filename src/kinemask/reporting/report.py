@@ -24,7 +24,7 @@ from kinemask.reporting.timing import instances
 
 TEMPLATE = Path(__file__).with_name("report.html")
 GLOSSARY = Path(__file__).with_name("glossary.csv")
-STAGES = ("download", "preprocess", "split", "pretrain", "embed", "linear", "knn", "few")
+STAGES = ("download", "preprocess", "split", "pretrain", "embed", "linear", "knn", "few", "finetune")
 
 
 def report_html(

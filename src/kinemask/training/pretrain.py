@@ -164,7 +164,7 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
         clips=clips,
         clip_names=names,
         labels=torch.from_numpy(table["label"].to_numpy(np.int64, copy=True)) if may_see_labels else None,
-        domain=_domain(packed.info, num_classes=len(about.class_names) if may_see_labels else None),
+        domain=domain_of(packed.info, num_classes=len(about.class_names) if may_see_labels else None),
         data_sha256=about.data_sha256,
         simulated_sha256=simulated_sha256,
         rows_sha256=hashlib.sha256(rows.tobytes()).hexdigest(),
@@ -214,6 +214,7 @@ def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
         num_persons=num_persons,
         num_joints=layout.num_joints,
         num_frames=recipe.inputs.num_frames,
+        hops=layout.hops,
     )
 
 
@@ -229,7 +230,8 @@ def _misfit_steps(training: TrainingConfig | None, *, num_clips: int) -> str | N
     return training.misfit_steps(steps)
 
 
-def _domain(info: DatasetInfo, *, num_classes: int | None) -> Domain:
+def domain_of(info: DatasetInfo, *, num_classes: int | None) -> Domain:
+    """What the clips of a dataset are like; the number of classes is for who learns from labels."""
     return Domain(
         layout=info.layout,
         num_persons=info.persons,

@@ -50,6 +50,7 @@ class Trainer:
     What a method carries from step to step must be a parameter or a persistent buffer. `log` gets the number
     of steps done and the means since its last call; `keep` gets each number of steps done that is among
     `snapshots`, before there is a checkpoint of it. After a resume, steps since the checkpoint come again.
+    With a `layer_decay` below 1 the layers of its encoder learn less than what is behind them.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Trainer:
         log: Log,
         keep: Keep,
         checkpoints: Checkpoints | None,
+        layer_decay: float = 1.0,
     ) -> None:
         set_precision(method, getattr(torch, precision))
         self.name = name
@@ -84,7 +86,8 @@ class Trainer:
         self.checkpoints = checkpoints
         self.order = BatchOrder(seed=seed, num_clips=len(clips), batch_size=batch_size)
         self.num_steps = num_steps(budget, num_clips=len(clips), batch_size=batch_size)
-        self.optimizer = build_optimizer(method.parameters(), optim)
+        layers = method.encoder.layer_groups() if layer_decay != 1 else ()
+        self.optimizer = build_optimizer(method.parameters(), optim, layers=layers, layer_decay=layer_decay)
         self.generator = torch.Generator(clips.joints.device)
         self.step = 0
         self.history: list[dict[str, float]] = []
@@ -114,9 +117,9 @@ class Trainer:
 
     def update(self) -> StepOutput:
         """One step."""
-        rate = self.optim.lr * rate_share(self.optim.schedule, step=self.step, num_steps=self.num_steps)
+        rate = self._rate(self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_share"]
         self.generator.manual_seed(derive_seed(self.seed, "step", self.step))
         # Layers such as nn.Dropout take no generator: this is what they draw from.
         torch.manual_seed(derive_seed(self.seed, "layers", self.step))
@@ -131,6 +134,9 @@ class Trainer:
         self._count(out, norm)
         self.step += 1
         return out
+
+    def _rate(self, step: int) -> float:
+        return self.optim.lr * rate_share(self.optim.schedule, step=step, num_steps=self.num_steps)
 
     def _count(self, out: StepOutput, gradient_norm: Float[Tensor, ""]) -> None:
         # The norm is a term because it tells of a spoilt last update, which no later loss would.
@@ -152,7 +158,7 @@ class Trainer:
         return means
 
     def _report(self) -> None:
-        values = self._means() | {"lr": float(self.optimizer.param_groups[0]["lr"])}
+        values = self._means() | {"lr": self._rate(self.step - 1)}
         self.log(self.step, values)
         self.history.append({"step": float(self.step), **values})
         self.totals = {}

@@ -1,0 +1,291 @@
+"""Fine-tuning: encoder and head are trained with labels, from the pretrained weights (EVALUATION section 1).
+
+With all training labels that is the evaluation `finetune`; with a share of them, drawn as for `few`, `semi`.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int
+from pydantic import Field
+
+from kinemask.augment.temporal import centre_crop
+from kinemask.augment.views import ViewConfig
+from kinemask.encoders import EncoderConfig
+from kinemask.encoders.base import Encoder
+from kinemask.encoders.transformer import TransformerEncoder
+from kinemask.evaluation.features import EmbedConfig, read_encoder
+from kinemask.evaluation.few import draw_labelled, percent_text
+from kinemask.evaluation.frozen import Probed, Subset
+from kinemask.hardware import HardwareConfig
+from kinemask.methods.base import Domain
+from kinemask.methods.supervised import (
+    TRAINABLE,
+    HeadConfig,
+    LabelledClips,
+    Supervised,
+    SupervisedConfig,
+    misfit_head,
+)
+from kinemask.record import hash_files
+from kinemask.run_key import TRAINING_CODE, code_digest
+from kinemask.section import Section
+from kinemask.seeding import derive_seed
+from kinemask.skeleton.batch import RaggedClips
+from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
+from kinemask.skeleton.packed import DatasetInfo
+from kinemask.skeleton.resident import to_device
+from kinemask.training.batches import BudgetConfig
+from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
+from kinemask.training.optim import OptimConfig
+from kinemask.training.pretrain import PRETRAINED, domain_of, input_clips, weights_file
+from kinemask.training.recipe import Preset, Recipe, RecipeError
+from kinemask.training.trainer import Log, Trainer
+
+_CODE = (*TRAINING_CODE, "evaluation/finetune.py")
+
+
+class FinetuneRecipe(Section):
+    """How an encoder is trained on with labels. What it is fed comes from its pretraining.
+
+    `layer_decay`: each layer learns at this share of the rate of the one behind it, the head at the whole
+    rate. `drop_path` is that of the last block of a transformer. `freeze`: the head alone is trained.
+    """
+
+    batch_size: int = Field(ge=2)
+    budget: BudgetConfig
+    optimizer: OptimConfig
+    layer_decay: float = Field(gt=0, le=1)
+    view: ViewConfig
+    head: HeadConfig
+    drop_path: float = Field(ge=0, lt=1)
+    label_smoothing: float = Field(ge=0, lt=1)
+    freeze: bool
+    log_every_steps: int = Field(ge=1)
+    checkpoint_every_steps: int = Field(ge=1)
+
+    def misfit(self, encoder: EncoderConfig) -> str | None:
+        """Why no encoder of that section can be fine-tuned so, or None if it can."""
+        if self.drop_path and encoder.name != "transformer":
+            return f"drop_path is {self.drop_path:g}, and {encoder.name!r} has no blocks to drop: set it to 0"
+        return misfit_head(self.head, encoder)
+
+
+class FinetuneSizes(Section):
+    """For two CPU cores and as published, as in a preset of `methods`."""
+
+    small: FinetuneRecipe
+    paper: FinetuneRecipe
+
+
+class FinetuneConfig(Section):
+    """A recipe for each encoder that has something to train."""
+
+    gru: FinetuneSizes
+    transformer: FinetuneSizes
+
+    def recipe(self, encoder: EncoderConfig, size: Literal["small", "paper"]) -> FinetuneRecipe:
+        """The recipe for an encoder. Raises RecipeError if there is nothing to train, or it does not fit."""
+        if encoder.name not in TRAINABLE:
+            raise RecipeError(f"the encoder {encoder.name!r} has nothing to train")
+        sizes: FinetuneSizes = getattr(self, encoder.name)
+        recipe = sizes.small if size == "small" else sizes.paper
+        if problem := recipe.misfit(encoder):
+            raise RecipeError(f"evaluation.finetune.{encoder.name}.{size}: {problem}")
+        return recipe
+
+
+class FinetuneUsed(Section):
+    """What a record says of the params."""
+
+    finetune: FinetuneRecipe
+    crop_share: float
+    share: float | None
+
+
+@dataclass(frozen=True)
+class TrainPart:
+    """What may be learned from: the training clips and their labels, and nothing of others."""
+
+    clips: RaggedClips
+    names: tuple[str, ...]
+    labels: Int[np.ndarray, " N"]
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """Everything that defines the fine-tunings of a method on a benchmark; `run` makes one seed of it."""
+
+    benchmark: str
+    method: str
+    recipe: Recipe  # of the pretraining
+    finetune: FinetuneRecipe
+    embed: EmbedConfig  # how test clips are cut, as for frozen features
+    train: TrainPart
+    test: RaggedClips
+    info: DatasetInfo
+    domain: Domain
+    hardware: HardwareConfig
+    share: float | None = None  # of the training labels; None: all of them
+    checkpoints: Path = CHECKPOINTS
+
+    @property
+    def used(self) -> FinetuneUsed:
+        """What the record says."""
+        return FinetuneUsed(finetune=self.finetune, crop_share=self.embed.crop_share, share=self.share)
+
+    def weights(self, seed: int) -> Path:
+        """The pretrained encoder of a seed."""
+        return PRETRAINED / self.benchmark / self.method / weights_file(seed)
+
+    def run(self, seed: int, log: Log) -> Probed:
+        """Train, or go on from the last checkpoint of exactly this run, and score the test clips.
+
+        Raises EncoderError if the weights do not fit, TrainingDiverged, or CheckpointError.
+        """
+        device, recipe = self.hardware.device, self.finetune
+        rows = self.labelled(seed)
+        labels = torch.from_numpy(self.train.labels[rows].astype(np.int64))
+        clips = to_device(self.train.clips, device).select(torch.from_numpy(rows).to(device))
+        model = self._model(seed).to(device)
+        with open_checkpoints(self._identity(seed, rows), root=self.checkpoints) as checkpoints:
+            result = Trainer(
+                name=f"finetune {self.benchmark} {self.method} seed {seed}",
+                method=model,
+                clips=LabelledClips.of(clips, labels),
+                batch_size=recipe.batch_size,
+                seed=seed,
+                optim=recipe.optimizer,
+                budget=recipe.budget,
+                log_every_steps=recipe.log_every_steps,
+                checkpoint_every_steps=recipe.checkpoint_every_steps,
+                snapshots=(),
+                precision=self.hardware.precision,
+                log=log,
+                keep=lambda step: None,
+                checkpoints=checkpoints,
+                layer_decay=recipe.layer_decay,
+            ).run()
+        last = result.summary()
+        values = {"steps": last["steps"], "epochs": last["epochs"], "num_labelled": float(len(rows))}
+        values |= {"train_loss": last["loss"], "train_top1": last["top1"]}
+        return Probed(
+            seed, self.setting, self._scores(model), values, self._subset(rows), tuple(result.history)
+        )
+
+    @property
+    def setting(self) -> str:
+        """As the other evaluations call theirs: `pooling=mean`, `pooling=mean labels=1%`."""
+        few = () if self.share is None else (f"labels={percent_text(self.share)}%",)
+        return " ".join((f"pooling={self.finetune.head.pooling}", *few))
+
+    def labelled(self, seed: int) -> Int[np.ndarray, " L"]:
+        """Rows of the training clips whose labels are seen; of a share those that `few` sees."""
+        if self.share is None:
+            return np.arange(len(self.train.names))
+        names = np.array(self.train.names)
+        return draw_labelled(names, self.train.labels, share=self.share, seed=seed, benchmark=self.benchmark)
+
+    def _subset(self, rows: Int[np.ndarray, " L"]) -> Subset | None:
+        if self.share is None:
+            return None
+        return Subset(percent_text(self.share), tuple(self.train.names[row] for row in rows))
+
+    def _model(self, seed: int) -> Supervised:
+        recipe = self.finetune
+        encoder = read_encoder(self.weights(seed), self.recipe, self.info)
+        _set_drop_path(encoder, recipe.drop_path)
+        torch.manual_seed(derive_seed(seed, "head"))
+        config = SupervisedConfig(
+            name="supervised",
+            head=recipe.head,
+            normal_view=recipe.view,
+            label_smoothing=recipe.label_smoothing,
+        )
+        inputs, domain = self.recipe.inputs, self.domain
+        return Supervised(config=config, encoder=encoder, inputs=inputs, domain=domain, frozen=recipe.freeze)
+
+    @torch.no_grad()
+    def _scores(self, model: Supervised) -> Float32[np.ndarray, "E K"]:
+        model.eval()
+        clips = to_device(self.test, self.hardware.device)
+        num_frames = self.recipe.inputs.num_frames
+        found = []
+        for chosen in torch.split(torch.arange(len(clips), device=clips.offsets.device), self.embed.batch):
+            batch = centre_crop(clips.select(chosen), share=self.embed.crop_share, num_frames=num_frames)
+            found.append(model.scores(batch).float().cpu().numpy())
+        return np.concatenate(found)
+
+    def _identity(self, seed: int, rows: Int[np.ndarray, " L"]) -> dict[str, str]:
+        """What makes two runs the same run, as in a pretraining, with the weights it starts from."""
+        domain = asdict(self.domain) | {"symmetries": sorted(self.domain.symmetries)}
+        labelled = [(self.train.names[row], int(self.train.labels[row])) for row in rows]
+        return {
+            "stage": "finetune",
+            "recipe": _text(self.finetune.model_dump(mode="json")),
+            "inputs": _text(self.recipe.inputs.model_dump(mode="json")),
+            "weights": hash_files([self.weights(seed)])[self.weights(seed).as_posix()],
+            "data": self.info.data_sha256,
+            "labelled": hashlib.sha256(_text(labelled).encode()).hexdigest(),
+            "domain": _text(domain),
+            "seed": str(seed),
+            "device": self.hardware.device,
+            "threads": str(self.hardware.threads),
+            "precision": self.hardware.precision,
+            "torch": torch.__version__,
+            "code": code_digest(_CODE),
+        }
+
+
+def open_finetuning(
+    benchmark: str,
+    method: str,
+    *,
+    preset: Preset,
+    config: FinetuneConfig,
+    embed: EmbedConfig,
+    hardware: HardwareConfig,
+) -> Finetuning:
+    """The fine-tuning of a method on the training clips of a benchmark. Labels of test clips are never read.
+
+    Raises RecipeError if its encoder cannot be fine-tuned.
+    """
+    folder = BENCHMARKS / benchmark
+    about = read_benchmark(folder)
+    recipe = preset.recipe(about.size)
+    finetune = config.recipe(recipe.encoder, about.size)
+    train = read_split(folder, "train", with_labels=True)
+    test = read_split(folder, "test", with_labels=False)
+    packed = open_data(about)
+    return Finetuning(
+        benchmark=benchmark,
+        method=method,
+        recipe=recipe,
+        finetune=finetune,
+        embed=embed,
+        train=TrainPart(
+            input_clips(packed, train["row"].tolist(), recipe),
+            tuple(train["name"]),
+            train["label"].to_numpy(np.int64),
+        ),
+        test=input_clips(packed, test["row"].tolist(), recipe),
+        info=packed.info,
+        domain=domain_of(packed.info, num_classes=len(about.class_names)),
+        hardware=hardware,
+    )
+
+
+def _set_drop_path(encoder: Encoder, rate: float) -> None:
+    if isinstance(encoder, TransformerEncoder):
+        encoder.set_drop_path(rate)
+    else:
+        assert rate == 0, "FinetuneRecipe.misfit admits no other for this encoder"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)

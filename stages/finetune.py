@@ -1,0 +1,56 @@
+"""Train every seed's encoder and a head with all labels: `python stages/finetune.py <benchmark> <method>`."""
+
+import torch
+
+from kinemask.evaluation.features import EmbedConfig
+from kinemask.evaluation.finetune import FinetuneConfig, open_finetuning
+from kinemask.evaluation.frozen import keep_results
+from kinemask.hardware import HardwareConfig, require_device
+from kinemask.record import Clock
+from kinemask.section import Section, load_params
+from kinemask.stage import run_stage
+from kinemask.tracking.tracker import Tracker
+from kinemask.training.recipe import Preset
+from kinemask.training.seeds_pool import run_seeds
+
+READS = {"seeds": "plan.seeds", "method": "plan.method", "hardware": "hardware"}
+READS |= {"embed": "evaluation.embed", "finetune": "evaluation.finetune"}
+
+
+class Params(Section):
+    """What this stage reads of the plan of the method and of params.yaml."""
+
+    seeds: tuple[int, ...]
+    method: Preset
+    embed: EmbedConfig
+    finetune: FinetuneConfig
+    hardware: HardwareConfig
+
+
+def main(benchmark: str, method: str) -> None:
+    clock = Clock()
+    params = load_params(Params, READS, method=method)
+    torch.set_num_threads(1)
+    require_device(params.hardware.device)
+    clock.begin_work()
+    hardware, seeds = params.hardware, params.seeds
+    work = open_finetuning(
+        benchmark, method, preset=params.method, config=params.finetune, embed=params.embed, hardware=hardware
+    )
+    used = work.used.model_dump(mode="json")
+    tracker = Tracker.start(stage="finetune", subject=benchmark, method=method, seeds=seeds, params=used)
+    records = keep_results(
+        run_seeds(work.run, seeds, hardware=hardware, on_log=tracker.log),
+        stage="finetune",
+        benchmark=benchmark,
+        method=method,
+        params=work.used,
+        hardware=hardware,
+        clock=clock,
+        encoders={seed: work.weights(seed) for seed in seeds},
+    )
+    tracker.finish(records)
+
+
+if __name__ == "__main__":
+    run_stage(main)
