@@ -2,11 +2,13 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from kinemask.skeleton.body import BodyConfig
 from kinemask.skeleton.inputs import InputConfig
 from kinemask.skeleton.layout import KINECT25, LAYOUTS, Layout
+from kinemask.skeleton.streams import bones
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
@@ -148,6 +150,18 @@ def test_degrees_of_the_kinect_body_are_those_of_its_bone_list():
     assert {frozenset(edge) for edge in KINECT25.edges} == {frozenset(edge) for edge in edges}
     assert len(KINECT25.edges) == len(edges) == 24
     assert KINECT25.degrees == tuple(sum(joint in edge for edge in edges) for joint in range(25))
+
+
+@pytest.mark.parametrize("thumb", ["left_thumb", "right_thumb"])
+def test_a_lost_thumb_changes_its_own_bone_and_that_of_the_hand_tip(
+    thumb,
+):  # trap E22, kept as the field has it
+    whole = torch.arange(75.0).reshape(1, 25, 3)
+    lost = whole.clone()
+    lost[:, KINECT25.index(thumb)] = 0
+    changed = (bones(whole, KINECT25.parents) != bones(lost, KINECT25.parents)).any(dim=2)[0]
+    tip = thumb.replace("thumb", "hand_tip")
+    assert {KINECT25.joints[joint] for joint in changed.nonzero().flatten().tolist()} == {thumb, tip}
 
 
 def test_the_trunk_neighbours_every_limb_and_a_limb_only_the_trunk():
