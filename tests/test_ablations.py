@@ -121,8 +121,10 @@ def test_every_preset_can_be_built_at_the_paper_size(name):
 
 def test_the_presets_of_the_grid_train_for_the_same_number_of_steps():
     for grid in params().grids.values():
-        recipes = [params().methods[name].small for name in grid.methods]
-        assert len({recipe.training for recipe in recipes if recipe.training is not None}) == 1
+        trainings = [params().methods[name].small.training for name in grid.methods]
+        # Some see other clips as well; nothing else may differ.
+        found = {one.model_copy(update={"simulated": None}) for one in trainings if one is not None}
+        assert len(found) == 1
 
 
 def test_the_control_is_the_encoder_of_the_method_it_controls():
