@@ -2,11 +2,13 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from kinemask.skeleton.body import BodyConfig
 from kinemask.skeleton.inputs import InputConfig
 from kinemask.skeleton.layout import KINECT25, LAYOUTS, Layout
+from kinemask.skeleton.streams import bones
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
@@ -173,6 +175,16 @@ def test_hops_are_the_shortest_ways_over_the_edges(layout):
             ends = [edge for edge in layout.edges if set(edge) & reached]
             reached, number = reached | {end for edge in ends for end in edge}, number + 1
         assert max(layout.hops[joint]) <= number
+
+
+@pytest.mark.parametrize("thumb", ["left_thumb", "right_thumb"])
+def test_a_lost_thumb_changes_its_own_bone_and_that_of_the_hand_tip(thumb):  # trap E22
+    whole = torch.arange(75.0).reshape(1, 25, 3)
+    lost = whole.clone()
+    lost[:, KINECT25.index(thumb)] = 0
+    changed = (bones(whole, KINECT25.parents) != bones(lost, KINECT25.parents)).any(dim=2)[0]
+    tip = thumb.replace("thumb", "hand_tip")
+    assert {KINECT25.joints[joint] for joint in changed.nonzero().flatten().tolist()} == {thumb, tip}
 
 
 def test_the_trunk_neighbours_every_limb_and_a_limb_only_the_trunk():
