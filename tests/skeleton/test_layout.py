@@ -153,9 +153,7 @@ def test_degrees_of_the_kinect_body_are_those_of_its_bone_list():
 
 
 @pytest.mark.parametrize("thumb", ["left_thumb", "right_thumb"])
-def test_a_lost_thumb_changes_its_own_bone_and_that_of_the_hand_tip(
-    thumb,
-):  # trap E22, kept as the field has it
+def test_a_lost_thumb_changes_its_own_bone_and_that_of_the_hand_tip(thumb):  # trap E22
     whole = torch.arange(75.0).reshape(1, 25, 3)
     lost = whole.clone()
     lost[:, KINECT25.index(thumb)] = 0
