@@ -81,9 +81,10 @@ def step_charts(collected: Collected) -> list[tuple[str, list[Chart]]]:
         if curve.chosen and apart in SHOWN:
             grouped.setdefault((curve.last.benchmark, curve.last.evaluation, apart), []).append(curve)
     charts: dict[str, list[Chart]] = {}
+    all_chosen = chosen_settings(collected.records)
     for number, ((benchmark, evaluation, apart), curves) in enumerate(grouped.items()):
         what = f"{evaluation} {apart}".strip()
-        chosen = chosen_settings(collected.records).get((benchmark, CONTROL, evaluation, apart))
+        chosen = all_chosen.get((benchmark, CONTROL, evaluation, apart))
         controls = [
             cell
             for cell in collected.cells
