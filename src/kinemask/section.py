@@ -3,11 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from kinemask.errors import KinemaskError
 
@@ -18,6 +19,7 @@ Keys = tuple[str | int, ...]
 Problem = tuple[Keys, str]  # where in the values, and what is wrong there
 Trace = Callable[[list[Problem]], list[Problem]]
 
+N = TypeVar("N", int, float)
 S = TypeVar("S", bound="Section")
 
 _MERGE = "tag:yaml.org,2002:merge"
@@ -40,6 +42,15 @@ class Section(BaseModel):
     """A frozen part of params.yaml in which every key is known, typed and in range."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _ascending(values: tuple[N, ...]) -> tuple[N, ...]:
+    if any(left >= right for left, right in pairwise(values)):
+        raise ValueError("must be ascending, each value once")
+    return values
+
+
+ASCENDING = AfterValidator(_ascending)  # of a field that holds a tuple of numbers
 
 
 class _Loader(yaml.SafeLoader):

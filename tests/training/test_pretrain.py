@@ -308,7 +308,7 @@ def test_snapshots_lie_beside_the_last_weights_which_they_do_not_change(tmp_path
     ("snapshots", "said"),
     [
         ([30], "training.snapshots names step 30 of 30: name steps before the last"),
-        ([5, 5], "must be ascending, each step once"),
+        ([5, 5], "must be ascending, each value once"),
         ([-1], "greater than or equal to 0"),
     ],
 )

@@ -2,15 +2,15 @@
 
 import logging
 from decimal import Decimal
-from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
 from jaxtyping import Int
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from kinemask.evaluation.frozen import Pooling, Probed, ProbeTask, Subset, read_probe_data
 from kinemask.evaluation.regression import RegressionConfig, prepare_inputs, regression_path
+from kinemask.section import ASCENDING
 from kinemask.seeding import numpy_generator
 
 _LOG = logging.getLogger(__name__)
@@ -22,16 +22,9 @@ class FewConfig(RegressionConfig):
     `c` is the inverse strength of the L2 penalty; of `poolings` the first that features offer is probed.
     """
 
-    shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(min_length=1)
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], ASCENDING] = Field(min_length=1)
     poolings: tuple[Pooling, ...] = Field(min_length=1)
     c: float = Field(gt=0)
-
-    @field_validator("shares")
-    @classmethod
-    def _ascending(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
-        if any(left >= right for left, right in pairwise(shares)):
-            raise ValueError("must be ascending, each value once")
-        return shares
 
 
 def probe_few(task: ProbeTask, config: FewConfig) -> list[Probed]:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float32, Int
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from kinemask.evaluation.frozen import ABSENT_SCORE, Probed, ProbeTask, read_probe_data
 from kinemask.evaluation.standardise import measure_standardiser
-from kinemask.section import Section
+from kinemask.section import ASCENDING, Section
 
 _CHUNK = 2048  # clips compared at a time: bounds memory at NTU's 40,000 training clips
 
@@ -18,16 +18,9 @@ _CHUNK = 2048  # clips compared at a time: bounds memory at NTU's 40,000 trainin
 class KnnConfig(Section):
     """Neighbours beyond the first vote with weight exp(cosine / temperature) (Wu et al. 2018)."""
 
-    ks: tuple[int, ...] = Field(min_length=1)
+    ks: Annotated[tuple[Annotated[int, Field(ge=1)], ...], ASCENDING] = Field(min_length=1)
     temperature: float = Field(gt=0)
     standardise: bool  # by the training clips; without it a shared mean makes all cosines alike
-
-    @field_validator("ks")
-    @classmethod
-    def _ascending(cls, ks: tuple[int, ...]) -> tuple[int, ...]:
-        if ks[0] < 1 or any(left >= right for left, right in pairwise(ks)):
-            raise ValueError("must be at least 1 and ascending, each value once")
-        return ks
 
 
 @dataclass(frozen=True)

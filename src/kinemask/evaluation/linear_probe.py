@@ -2,11 +2,11 @@
 
 import logging
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from kinemask.evaluation.frozen import Probed, ProbeTask, read_probe_data
 from kinemask.evaluation.regression import (
@@ -16,6 +16,7 @@ from kinemask.evaluation.regression import (
     prepare_inputs,
     regression_path,
 )
+from kinemask.section import ASCENDING
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,15 +24,8 @@ _LOG = logging.getLogger(__name__)
 class LinearConfig(RegressionConfig):
     """`c_grid` are inverse strengths of the L2 penalty."""
 
-    c_grid: tuple[float, ...] = Field(min_length=1)
+    c_grid: Annotated[tuple[Annotated[float, Field(gt=0)], ...], ASCENDING] = Field(min_length=1)
     folds: int = Field(ge=2)
-
-    @field_validator("c_grid")
-    @classmethod
-    def _ascending(cls, grid: tuple[float, ...]) -> tuple[float, ...]:
-        if grid[0] <= 0 or any(left >= right for left, right in pairwise(grid)):
-            raise ValueError("must be positive and ascending, each value once")
-        return grid
 
 
 @dataclass(frozen=True)

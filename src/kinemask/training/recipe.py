@@ -1,14 +1,13 @@
 """A recipe: what is fed to which encoder, how it learns, and for how long."""
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from kinemask.encoders import EncoderConfig
 from kinemask.errors import KinemaskError
 from kinemask.methods import LEARN_FROM_LABELS, MethodConfig
-from kinemask.section import Section
+from kinemask.section import ASCENDING, Section
 from kinemask.skeleton.inputs import InputConfig
 from kinemask.skeleton.layout import Layout
 from kinemask.training.batches import BudgetConfig
@@ -33,14 +32,7 @@ class TrainingConfig(Section):
     log_every_steps: int = Field(ge=1)
     checkpoint_every_steps: int = Field(ge=1)
     simulated: SimulatedConfig | None  # who is trained on beside the people of the benchmark
-    snapshots: tuple[Annotated[int, Field(ge=0)], ...]
-
-    @field_validator("snapshots")
-    @classmethod
-    def _ascending(cls, snapshots: tuple[int, ...]) -> tuple[int, ...]:
-        if any(left >= right for left, right in pairwise(snapshots)):
-            raise ValueError("must be ascending, each step once")
-        return snapshots
+    snapshots: Annotated[tuple[Annotated[int, Field(ge=0)], ...], ASCENDING]
 
     @model_validator(mode="after")
     def _snapshots_before_the_end(self) -> "TrainingConfig":
