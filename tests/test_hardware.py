@@ -19,9 +19,9 @@ def test_a_gpu_that_is_not_there_is_said_in_one_line(monkeypatch):
 
 def test_precisions_of_other_names_are_refused():
     with pytest.raises(ValueError, match="'float32' or 'bfloat16'"):
-        HardwareConfig(device="cpu", processes=1, threads=1, precision="float16")
+        HardwareConfig(device="cpu", processes=1, threads=1, precision="float16", compile=False)
 
 
 def test_devices_of_other_names_are_refused():
     with pytest.raises(ValueError, match="pattern"):
-        HardwareConfig(device="gpu", processes=1, threads=1, precision="float32")
+        HardwareConfig(device="gpu", processes=1, threads=1, precision="float32", compile=False)

@@ -11,7 +11,7 @@ class Params(Section):
     hardware: HardwareConfig
 
 
-HARDWARE = HardwareConfig(device="cpu", processes=2, threads=1, precision="float32")
+HARDWARE = HardwareConfig(device="cpu", processes=2, threads=1, precision="float32", compile=False)
 
 
 def make_one(**changes):
@@ -42,7 +42,13 @@ def test_a_record_read_again_is_the_record_written(tmp_path):
 def test_hardware_stands_beside_the_params_and_not_among_them():
     record = make_one()
     assert record.params == {"epochs": 3}
-    assert record.hardware == {"device": "cpu", "processes": 2, "threads": 1, "precision": "float32"}
+    assert record.hardware == {
+        "device": "cpu",
+        "processes": 2,
+        "threads": 1,
+        "precision": "float32",
+        "compile": False,
+    }
 
 
 def test_files_are_named_and_hashed(tmp_path, monkeypatch):

@@ -19,13 +19,14 @@ class HardwareConfig(Section):
     """`processes` run side by side, each with `threads` threads on `device` ("cpu", "cuda", "cuda:1").
 
     `precision` is that of the matrix products of encoder and decoder in pretraining; weights, views, losses
-    and all evaluation are float32 in any case.
+    and all evaluation are float32 in any case. `compile` is for training, and for transformers only.
     """
 
     device: str = Field(pattern=r"^(cpu|cuda(:\d+)?)$")
     processes: int = Field(ge=1)
     threads: int = Field(ge=1)
     precision: Precision
+    compile: bool
 
 
 def require_device(device: str) -> None:

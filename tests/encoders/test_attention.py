@@ -1,6 +1,8 @@
 """The block against a slow one that is written out head by head, query by query."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -139,3 +141,26 @@ def test_drop_path_is_of_training_only_and_repeats_with_the_seed():
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(ValueError, match="3 heads do not divide a width of 8"):
         Attention(width=8, heads=3)
+
+
+COMPILED = """
+import torch
+from torch.testing import assert_close
+from kinemask.encoders.attention import Block, compile_blocks
+from torch._dynamo.utils import counters
+
+both = torch.nn.ModuleList([Block(width=8, heads=2, mlp_ratio=2) for _ in range(2)])
+fed, names = torch.randn(3, 5, 8), list(both.state_dict())
+expected = both[1](both[0](fed))
+compile_blocks(both, backend="eager")
+assert_close(both[1](both[0](fed)), expected)
+assert counters["stats"]["unique_graphs"] > 0 and not counters["graph_break"], counters
+assert list(both.state_dict()) == names
+"""
+
+
+def test_compiled_blocks_keep_their_weights_and_what_they_compute():
+    # In a process of its own, as torch cannot look through the checks of shapes that tests add; with what it
+    # makes of a block before the C compiler, which takes minutes.
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -69,7 +69,7 @@ def tiny_project(tmp_path, monkeypatch):
     for method in ("mtmc", "mtcm"):
         write_text(PLAN / f"{method}.json", '{"seeds": [0, 3]}')
     Path("params.yaml").write_text(
-        "hardware: {device: cpu, processes: 2, threads: 1, precision: float32}\n"
+        "hardware: {device: cpu, processes: 2, threads: 1, precision: float32, compile: false}\n"
         "evaluation:\n"
         "  linear: {components: 4, c_grid: [1e-2, 1.0], folds: 3, max_iterations: 200, tolerance: 1e-4}\n"
         "  knn: {ks: [1, 20], temperature: 0.07, standardise: true}\n"

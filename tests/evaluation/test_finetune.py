@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from kinemask.evaluation.features import EmbedConfig, EncoderError
+from kinemask.evaluation.features import EmbedConfig, EncoderError, read_encoder
 from kinemask.evaluation.few import draw_labelled
 from kinemask.evaluation.finetune import FinetuneConfig, open_finetuning
 from kinemask.evaluation.frozen import keep_results
@@ -28,7 +28,7 @@ from kinemask.training.trainer import TrainingResult
 from tests.project import ROOT, make_tiny
 from tests.training.test_pretrain import presets, write_data
 
-HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32")
+HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32", compile=False)
 EMBED = EmbedConfig(crop_share=0.95, batch=7, poolings=("mean",))
 TRANSFORMER = {
     "name": "transformer", "width": 8, "depth": 2, "heads": 2, "mlp_ratio": 2, "frames_per_token": 4,
@@ -188,17 +188,46 @@ def test_with_a_share_of_the_labels_it_is_told_those_that_few_is_told(preset):
     assert (run(again).scores == probed.scores).all()
 
 
-def test_a_transformer_is_fine_tuned_with_drop_path_and_layers_that_learn_less(preset):
+def of_transformer(preset):
     sizes = preset.model_dump(mode="json")
     sizes["small"] |= {"encoder": TRANSFORMER, "method": {"name": "untrained"}, "training": None}
     sizes["small"]["inputs"]["num_frames"] = 8
-    preset = pretrained(type(preset).model_validate_json(json.dumps(sizes)))
-    work = opened(preset, drop_path=0.3, layer_decay=0.8)
+    return pretrained(type(preset).model_validate_json(json.dumps(sizes)))
+
+
+def test_a_transformer_is_fine_tuned_with_drop_path_and_layers_that_learn_less(preset):
+    work = opened(of_transformer(preset), drop_path=0.3, layer_decay=0.8)
     assert [block.drop_path for block in work._model(0).encoder.blocks] == [0.0, 0.3]
     probed = run(work)
     assert probed.setting == "pooling=joints"
     assert probed.history[-1]["loss"] < probed.history[0]["loss"]
     assert np.isfinite(probed.scores).all()
+
+
+def test_clips_of_another_length_stretch_the_positions_in_time_and_a_line_says_so(preset, caplog):
+    preset = of_transformer(preset)
+    work = opened(preset, num_frames=16)
+    model = work._model(0)
+    line = "seed-0.safetensors: its positions of 2 times are stretched to 4"
+    assert [line in record.message for record in caplog.records] == [True]
+    first, last = load_file(work.weights(0))["time_positions"]
+    expected = torch.stack([first, 0.75 * first + 0.25 * last, 0.25 * first + 0.75 * last, last])
+    torch.testing.assert_close(model.encoder.time_positions.data, expected)
+    assert run(work).scores.shape == (24, 3)
+    with pytest.raises(EncoderError, match=r"seed-0\.safetensors is not the encoder of this recipe"):
+        read_encoder(work.weights(0), work.recipe, work.info)
+    with pytest.raises(
+        RecipeError, match=r"small: num_frames 6 is no multiple of encoder\.frames_per_token 4"
+    ):
+        opened(preset, num_frames=6)
+
+
+def test_a_recurrent_encoder_takes_clips_of_another_length_as_they_are(preset, caplog):
+    assert opened(preset).recipe.inputs.num_frames != 6
+    work = opened(preset, num_frames=6)
+    assert work.recipe.inputs.num_frames == 6
+    assert not (run(work).scores == run(opened(preset)).scores).all()
+    assert not caplog.records
 
 
 def test_coordinates_have_nothing_to_fine_tune(preset, tmp_path):

@@ -32,7 +32,7 @@ FEW = FewConfig(
     shares=(0.1, 0.5), poolings=("mean",), c=0.05, components=None, max_iterations=200, tolerance=1e-4
 )
 PROBES = [(probe_linear, LINEAR), (probe_knn, KNN), (probe_few, FEW)]
-HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32")
+HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32", compile=False)
 
 
 def keep(probed):

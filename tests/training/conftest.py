@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from kinemask.hardware import HardwareConfig
 from kinemask.methods.base import Method, StepOutput
 from kinemask.skeleton.batch import RaggedClips
 from kinemask.training.batches import BudgetConfig
@@ -76,6 +77,9 @@ def toy_clips(num_clips: int = NUM_CLIPS) -> RaggedClips:
     return RaggedClips(joints, present, lengths.cumsum(0) - lengths, lengths)
 
 
+CPU = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32", compile=False)
+
+
 def toy_trainer(
     *,
     checkpoints: Checkpoints | None = None,
@@ -90,6 +94,7 @@ def toy_trainer(
     damage: Callable[[int], float] | None = None,
     method: Toy | None = None,
     layer_decay: float = 1.0,
+    hardware: HardwareConfig = CPU,
 ) -> Trainer:
     return Trainer(
         name="toy",
@@ -102,7 +107,7 @@ def toy_trainer(
         log_every_steps=log_every_steps,
         checkpoint_every_steps=checkpoint_every_steps,
         snapshots=snapshots,
-        precision="float32",
+        hardware=hardware,
         log=log,
         keep=keep,
         checkpoints=checkpoints,

@@ -25,7 +25,7 @@ from kinemask.training.recipe import Preset, Recipe, RecipeError
 from tests.masking.bodies import TWO_PARTS
 from tests.project import ROOT, make_tiny
 
-HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32")
+HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32", compile=False)
 
 
 class Methods(Section):

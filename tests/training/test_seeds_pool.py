@@ -19,7 +19,9 @@ def ignore(*arguments):
 
 
 def run(task, seeds, *, processes, on_log=ignore, threads=1, device="cpu"):
-    hardware = HardwareConfig(device=device, processes=processes, threads=threads, precision="float32")
+    hardware = HardwareConfig(
+        device=device, processes=processes, threads=threads, precision="float32", compile=False
+    )
     return run_seeds(task, seeds, hardware=hardware, on_log=on_log)
 
 

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from kinemask.training.checkpoint import CheckpointError, Checkpoints, open_checkpoints
 from kinemask.training.trainer import TrainingDiverged, TrainingResult
-from tests.training.conftest import ADAMW, SGD, Toy, same, toy_trainer
+from tests.training.conftest import ADAMW, CPU, SGD, Toy, same, toy_trainer
 
 
 class Interrupted(Exception):
@@ -283,3 +283,11 @@ def test_a_layer_moves_at_its_share_of_the_rate_and_the_whole_rate_is_logged():
     for name, share in (("student.0.weight", 0.25), ("student.1.weight", 0.5)):
         assert whole[name].abs().sum() > 0
         assert_close(shared[name], share * whole[name], atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_blocks_are_compiled_if_the_hardware_section_says_so(wanted, monkeypatch):
+    compiled = []
+    monkeypatch.setattr("kinemask.training.trainer.compile_blocks", compiled.append)
+    trainer = toy_trainer(steps=1, hardware=CPU.model_copy(update={"compile": wanted}))
+    assert compiled == [trainer.method] * wanted

@@ -77,6 +77,16 @@ class Block(nn.Module):
         return change * kept / (1 - self.drop_path)
 
 
+def compile_blocks(module: nn.Module, *, backend: str = "inductor") -> None:
+    """Have every block in `module` compiled when it first runs; names and values of weights stay as they are.
+
+    One block at a time, as they are alike: the whole step would compile for longer, and break at the draws.
+    """
+    for block in module.modules():
+        if isinstance(block, Block):
+            block.compile(backend=backend)
+
+
 def init_linear(module: nn.Module) -> None:
     """Xavier-uniform weights and zero biases for every linear layer in it; q, k and v count as one layer."""
     for layer in module.modules():

@@ -239,6 +239,13 @@ class TransformerEncoder(Encoder):
         return TokenEncoded(sequence, count > 0, tokens, rows)
 
 
+def resized_times(table: Float[Tensor, "P D"], num_times: int) -> Float[Tensor, "Q D"]:
+    """Positions of as many times over the same clip: linear between the centres of those there are."""
+    of_width = rearrange(table, "P D -> 1 D P")
+    resized = nn.functional.interpolate(of_width, size=num_times, mode="linear", align_corners=False)
+    return rearrange(resized, "1 D Q -> Q D")
+
+
 def _hidden_keys(present: Bool[Tensor, "R K"]) -> Float[Tensor, "R 1 1 K"]:
     """-inf for the logits of absent keys, but for none in a row without any: a softmax of nothing is NaN."""
     shown = present | ~present.any(dim=1, keepdim=True)

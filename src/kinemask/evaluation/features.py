@@ -1,5 +1,6 @@
 """Frozen features: the encoder runs once over every clip, everything frozen reads the result."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import load_file
 
 from kinemask.augment.temporal import centre_crop
 from kinemask.encoders.base import Encoder
+from kinemask.encoders.transformer import TransformerEncoder, resized_times
 from kinemask.errors import KinemaskError
 from kinemask.evaluation.frozen import FEATURES, Pooling, features_folder
 from kinemask.progress import progress
@@ -27,6 +29,9 @@ from kinemask.storage import whole_folder, writing
 from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder, weights_file
 from kinemask.training.recipe import Preset, Recipe
 from kinemask.training.trainer import Log
+
+_LOG = logging.getLogger(__name__)
+_TIMES = "time_positions"  # the only weights that depend on the length of clips
 
 Features = dict[str, Float32[np.ndarray, "N D"]]  # by pooling
 
@@ -107,12 +112,22 @@ def open_embedding(
     )
 
 
-def read_encoder(path: Path, recipe: Recipe, info: DatasetInfo) -> Encoder:
-    """The encoder of a recipe with the weights of a file. Raises EncoderError if they do not fit exactly."""
+def read_encoder(path: Path, recipe: Recipe, info: DatasetInfo, *, resize_times: bool = False) -> Encoder:
+    """The encoder of a recipe with the weights of a file. Raises EncoderError if they do not fit exactly.
+
+    With `resize_times` a transformer may have been trained on clips of another length: its positions in time
+    are stretched, and a line says so.
+    """
     encoder = new_encoder(recipe, layout=info.layout, num_persons=info.persons)
     try:
-        encoder.load_state_dict(load_file(path), strict=True)
-    except (OSError, SafetensorError, RuntimeError) as error:
+        tensors = load_file(path)
+        if resize_times and isinstance(encoder, TransformerEncoder):
+            found, wanted = len(tensors[_TIMES]), encoder.num_times
+            if found != wanted:
+                _LOG.warning("%s: its positions of %d times are stretched to %d", path, found, wanted)
+                tensors[_TIMES] = resized_times(tensors[_TIMES], wanted)
+        encoder.load_state_dict(tensors, strict=True)
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         problem = " ".join(str(error).split())
         raise EncoderError(f"{path} is not the encoder of this recipe ({problem}): run pretrain") from error
     return encoder

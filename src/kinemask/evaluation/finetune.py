@@ -53,13 +53,15 @@ _CODE = (*TRAINING_CODE, "evaluation/finetune.py")
 class FinetuneRecipe(Section):
     """How an encoder is trained on with labels. What it is fed comes from its pretraining.
 
-    `layer_decay`: each layer learns at this share of the rate of the one behind it, the head at the whole
-    rate. `drop_path` is that of the last block of a transformer. `freeze`: the head alone is trained.
+    `num_frames`: the length to which clips are resized; null: as in the pretraining. `layer_decay`: each
+    layer learns at this share of the rate of the one behind it, the head at the whole rate. `drop_path` is
+    that of the last block of a transformer. `freeze`: the head alone is trained.
     """
 
     batch_size: int = Field(ge=2)
     budget: BudgetConfig
     optimizer: OptimConfig
+    num_frames: int | None = Field(ge=2)
     layer_decay: float = Field(gt=0, le=1)
     view: ViewConfig
     head: HeadConfig
@@ -73,7 +75,8 @@ class FinetuneRecipe(Section):
         """Why no encoder of that section can be fine-tuned so, or None if it can."""
         if self.drop_path and encoder.name != "transformer":
             return f"drop_path is {self.drop_path:g}, and {encoder.name!r} has no blocks to drop: set it to 0"
-        return misfit_head(self.head, encoder)
+        problem = None if self.num_frames is None else encoder.misfit(self.num_frames)
+        return problem or misfit_head(self.head, encoder)
 
 
 class FinetuneSizes(Section):
@@ -123,7 +126,7 @@ class Finetuning:
 
     benchmark: str
     method: str
-    recipe: Recipe  # of the pretraining
+    recipe: Recipe  # of the pretraining, but for the length of clips if `finetune` names another
     finetune: FinetuneRecipe
     embed: EmbedConfig  # how test clips are cut, as for frozen features
     train: TrainPart
@@ -165,7 +168,7 @@ class Finetuning:
                 log_every_steps=recipe.log_every_steps,
                 checkpoint_every_steps=recipe.checkpoint_every_steps,
                 snapshots=(),
-                precision=self.hardware.precision,
+                hardware=self.hardware,
                 log=log,
                 keep=lambda step: None,
                 checkpoints=checkpoints,
@@ -198,7 +201,7 @@ class Finetuning:
 
     def _model(self, seed: int) -> Supervised:
         recipe = self.finetune
-        encoder = read_encoder(self.weights(seed), self.recipe, self.info)
+        encoder = read_encoder(self.weights(seed), self.recipe, self.info, resize_times=True)
         _set_drop_path(encoder, recipe.drop_path)
         torch.manual_seed(derive_seed(seed, "head"))
         config = SupervisedConfig(
@@ -237,6 +240,7 @@ class Finetuning:
             "device": self.hardware.device,
             "threads": str(self.hardware.threads),
             "precision": self.hardware.precision,
+            "compile": str(self.hardware.compile),
             "torch": torch.__version__,
             "code": code_digest(_CODE),
         }
@@ -259,6 +263,9 @@ def open_finetuning(
     about = read_benchmark(folder)
     recipe = preset.recipe(about.size)
     finetune = config.recipe(recipe.encoder, about.size)
+    if finetune.num_frames is not None:
+        inputs = recipe.inputs.model_copy(update={"num_frames": finetune.num_frames})
+        recipe = recipe.model_copy(update={"inputs": inputs})
     train = read_split(folder, "train", with_labels=True)
     test = read_split(folder, "test", with_labels=False)
     packed = open_data(about)

@@ -94,7 +94,7 @@ class Pretraining:
                 log_every_steps=training.log_every_steps,
                 checkpoint_every_steps=training.checkpoint_every_steps,
                 snapshots=training.snapshots,
-                precision=self.hardware.precision,
+                hardware=self.hardware,
                 log=log,
                 keep=lambda step: checkpoints.keep(step, encoder.state_dict()),
                 checkpoints=checkpoints,
@@ -123,6 +123,7 @@ class Pretraining:
             "device": self.hardware.device,
             "threads": str(self.hardware.threads),
             "precision": self.hardware.precision,
+            "compile": str(self.hardware.compile),
             "torch": torch.__version__,
             "code": code_digest(),
         }

@@ -8,9 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from kinemask.encoders.attention import compile_blocks
 from kinemask.encoders.precision import set_precision
 from kinemask.errors import KinemaskError
-from kinemask.hardware import Precision
+from kinemask.hardware import HardwareConfig
 from kinemask.methods.base import Method, StepOutput
 from kinemask.progress import progress
 from kinemask.seeding import derive_seed
@@ -66,13 +67,15 @@ class Trainer:
         log_every_steps: int,
         checkpoint_every_steps: int,
         snapshots: Collection[int],
-        precision: Precision,
+        hardware: HardwareConfig,
         log: Log,
         keep: Keep,
         checkpoints: Checkpoints | None,
         layer_decay: float = 1.0,
     ) -> None:
-        set_precision(method, getattr(torch, precision))
+        set_precision(method, getattr(torch, hardware.precision))
+        if hardware.compile:
+            compile_blocks(method)
         self.name = name
         self.method = method
         self.clips = clips
