@@ -120,8 +120,9 @@ def test_the_joint_that_swings_asks_where_it_is_farthest_from_its_mean():
 
 def test_frames_without_the_person_are_neither_drawn_nor_asked():
     view = moving()
-    joints, present = view.joints + 3.0, view.present.clone()
-    present[0, 4:] = False  # zero joints, three metres from the others, if they counted
+    joints, present = view.joints.clone(), view.present.clone()
+    joints[..., HEAD, 1] += 3.0
+    present[0, 4:] = False  # a head that falls by three metres, if zero joints counted
     gone = Batch(joints * present[..., None, None], present)
     found = look_at_attention(build(), gone, **LOOK)
     assert found.joint == HAND
