@@ -10,6 +10,8 @@ from kinemask.storage import write_text
 
 HIDDEN, SHOWN, ABSENT = "#", ".", "-"  # of a joint in a frame; absent: the person is not there
 
+_ROUNDING = 1e-2  # of shares with few digits, summed over the joints
+
 Row = Annotated[str, StringConstraints(pattern=r"^[#.\-]+$")]
 
 
@@ -33,12 +35,32 @@ class DropLook(_Look):
     score: tuple[float, ...] | None  # (D,) what they are dropped by, largest first; None: by chance
 
 
+class AttentionLook(_Look):
+    """What the first person's tokens of one joint attend to, with the whole clip shown."""
+
+    joint: int  # that asks
+    frame: int  # of the clip as the encoder is fed, in which the pose is
+    pose: tuple[tuple[float, float], ...]  # (V, 2) x and y, metres
+    shares: tuple[tuple[float, ...], ...]  # (B, V) in each block; rows sum to one
+
+
+class HopBiasLook(_Look):
+    """What attention learned to add to its logits, by the hops between two joints (METHOD_JMM_TGT section 3).
+
+    B blocks, H heads, K numbers of hops from 0 on; the last stands for all up to `farthest`.
+    """
+
+    blocks: tuple[tuple[tuple[float, ...], ...], ...]  # (B, H, K)
+    farthest: int  # hops between two joints of the body
+
+
 class ClipLook(_Look):
     """One clip; None where the method has no such thing."""
 
     clip: str
     mask: MaskLook | None
     drop: DropLook | None
+    attention: AttentionLook | None = None  # older files know of none
 
 
 class Looks(_Look):
@@ -48,14 +70,25 @@ class Looks(_Look):
     joints: tuple[str, ...]  # (V,) their names
     parts: dict[str, tuple[int, ...]]  # (P,) name -> its joints
     clips: tuple[ClipLook, ...]
+    bones: tuple[tuple[int, int], ...] | None = None  # (parent, joint); None: nothing is drawn on the body
+    hop_bias: HopBiasLook | None = None  # of the encoder
 
     @model_validator(mode="after")
     def _fits(self) -> "Looks":
         numbers = sorted(joint for part in self.parts.values() for joint in part)
         if numbers != list(range(len(self.joints))):
             raise ValueError(f"parts hold the joints {numbers}, expected each of {len(self.joints)} once")
+        ends = {end for bone in self.bones or () for end in bone}
+        if not ends <= set(numbers):
+            raise ValueError(f"bones end at {sorted(ends)}, expected joints 0 to {len(self.joints) - 1}")
+        if problem := _hop_bias_problem(self.hop_bias):
+            raise ValueError(f"hop_bias: {problem}")
         for one in self.clips:
-            problem = self._mask_problem(one.mask) or _drop_problem(one.drop)
+            problem = (
+                self._mask_problem(one.mask)
+                or _drop_problem(one.drop)
+                or self._attention_problem(one.attention)
+            )
             if problem:
                 raise ValueError(f"{one.clip}: {problem}")
         return self
@@ -75,6 +108,35 @@ class Looks(_Look):
             return f"segments have {sorted(widths)} values, expected one for each of {len(self.parts)} parts"
         return None
 
+    def _attention_problem(self, attention: AttentionLook | None) -> str | None:
+        if attention is None:
+            return None
+        if self.bones is None:
+            return "attention is drawn on the body, and there are no bones"
+        num_joints = len(self.joints)
+        if not 0 <= attention.joint < num_joints:
+            return f"joint {attention.joint} attends, expected 0 to {num_joints - 1}"
+        if len(attention.pose) != num_joints:
+            return f"the pose has {len(attention.pose)} joints, expected {num_joints}"
+        if {len(row) for row in attention.shares} != {num_joints}:
+            found = sorted({len(row) for row in attention.shares})
+            return f"blocks have {found} shares, expected one for each of {num_joints} joints"
+        sums = [sum(row) for row in attention.shares]
+        if min(map(min, attention.shares)) < 0 or max(abs(total - 1) for total in sums) > _ROUNDING:
+            return f"shares sum to {sums}, expected parts of 1"
+        return None
+
+
+def _hop_bias_problem(bias: HopBiasLook | None) -> str | None:
+    if bias is None:
+        return None
+    heads, hops = {len(block) for block in bias.blocks}, {len(row) for block in bias.blocks for row in block}
+    if len(heads) != 1 or len(hops) != 1:
+        return f"blocks have {sorted(heads)} heads of {sorted(hops)} hops, expected as many in each"
+    if not 0 < max(hops) <= bias.farthest + 1:
+        return f"{max(hops)} numbers of hops, expected at most 0 to {bias.farthest}"
+    return None
+
 
 def _drop_problem(drop: DropLook | None) -> str | None:
     if drop is None or drop.score is None or len(drop.score) == len(drop.dropped):
@@ -89,7 +151,8 @@ def looks_path(benchmark: str, method: str) -> Path:
 
 def write_looks(path: Path, looks: Looks) -> None:
     """Write them in one step. The same looks give the same bytes. Raises StorageError."""
-    write_text(path, looks.model_dump_json() + "\n")
+    # Without what is None by default, so that a method without attention has the file that it always had.
+    write_text(path, looks.model_dump_json(exclude_defaults=True) + "\n")
 
 
 def read_looks(path: Path) -> Looks:

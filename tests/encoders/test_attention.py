@@ -82,6 +82,22 @@ def test_a_block_is_the_slow_one(kind):
     assert_close(found, slow_block(made, tokens(), bias, factor), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("with_factor", [False, True], ids=["fused", "factor"])
+@pytest.mark.parametrize("with_bias", [False, True], ids=["plain", "bias"])
+def test_values_mixed_by_the_shares_are_what_attention_gives(with_bias, with_factor):
+    attention, fed = block().attention, tokens()
+    bias = torch.randn(ROWS, HEADS, TOKENS, TOKENS, generator=generator(1)) * 3
+    bias[:, :, :, 2] = -torch.inf
+    factor = torch.randint(2, (1, HEADS, TOKENS, TOKENS), generator=generator(2)).float()
+    said = (bias if with_bias else None, factor if with_factor else None)
+    shares = attention.shares(fed, *said)
+    assert_close(shares.sum(dim=-1), torch.ones(ROWS, HEADS, TOKENS))
+    assert bool((shares[..., 2] == 0).all()) is with_bias
+    value = attention.queries_keys_values(fed)[..., 2 * WIDTH :].reshape(ROWS, TOKENS, HEADS, -1)
+    mixed = torch.einsum("rhqk,rkhw->rqhw", shares, value).reshape(ROWS, TOKENS, WIDTH)
+    assert_close(attention.out(mixed), attention(fed, *said), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("factor", [None, torch.ones(1, 1, TOKENS, TOKENS)])
 def test_a_hidden_key_changes_nothing(factor):
     made, changed = block(), tokens()

@@ -4,14 +4,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from kinemask.looks import looks_path, write_looks
+from kinemask.looks import ClipLook, looks_path, write_looks
 from kinemask.record import read_records
 from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.collect import collect
 from kinemask.reporting.figures import MAX_POINTS, Bar, Curve, curve_chart, interval_chart
 from kinemask.reporting.report import commit_date, params_digest, report_html
 from kinemask.reporting.tables import comparisons_table, results_table
-from tests.test_looks import LOOKS
+from tests.test_looks import ATTENDING, LOOKS
 
 from .conftest import Run, new_run, write_record
 
@@ -192,6 +192,24 @@ def test_what_methods_do_with_clips_is_on_the_page_where_it_was_looked_at(make_r
     assert len(charts) == len(page.all("svg")) == Page(before).texts.count("top1, %") + 2 + 3 + 1
     assert all(len(str(attributes["aria-label"])) > 40 for attributes in charts)
     assert "http" not in text
+
+
+def test_what_attention_learned_is_on_the_page_where_an_encoder_attends(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub",), seeds=(0,))
+    write_looks(run.root / looks_path("irds-xsub", "mtmc"), LOOKS)
+    before = html(run)
+    assert "What attention learned" not in before
+    write_looks(run.root / looks_path("irds-xsub", "mtmc"), ATTENDING)
+    page = Page(html(run))
+    assert {"id": "attention"} in page.all("h2")
+    assert {"href": "#attention"} in page.all("a")
+    assert len(page.all("svg")) == len(Page(before).all("svg")) + 2
+    said = [str(one["aria-label"]) for one in page.all("div") if one.get("role") == "img"]
+    assert sum(one.startswith("Topology bias of 2 blocks") for one in said) == 1
+    assert sum(one.startswith("Attention of hand in wave") for one in said) == 1
+    alone = ClipLook(clip="wave", mask=None, drop=None, attention=ATTENDING.clips[0].attention)
+    write_looks(run.root / looks_path("irds-xsub", "mtmc"), ATTENDING.model_copy(update={"clips": (alone,)}))
+    assert "What the mask hides" not in html(run)  # a supervised transformer hides nothing
 
 
 def test_digest_changes_with_any_parameter(make_run: MakeRun) -> None:

@@ -9,14 +9,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from kinemask.looks import looks_path, write_looks
-from kinemask.pictures import standalone_svg
+from kinemask.pictures import attention_pictures, encoder_pictures, standalone_svg, step_pictures
 from kinemask.record import RecordError
 from kinemask.section import ParamsError
 from kinemask.tracking.fields import record_name
 from kinemask.tracking.mlflow_run import HASH_TAG, OPENED_TAG, PARENT_TAG, PIPELINE_TAG
 from kinemask.tracking.store import DATABASE, TrackingError
 from kinemask.tracking.track import TrackSummary, track_all, track_bounded
-from tests.test_looks import LOOKS
+from tests.test_looks import ATTENDING, LOOKS
 
 from .conftest import Store, make_probe, make_record
 
@@ -70,8 +70,23 @@ def test_the_run_of_the_seed_that_was_looked_at_has_its_pictures(project, store)
     kept = [file.path for file in store.client.list_artifacts(run.info.run_id, "pictures")]
     assert sorted(kept) == ["pictures/clap.svg", "pictures/wave.svg"]
     local = Path(store.client.download_artifacts(run.info.run_id, "pictures/wave.svg"))
-    assert local.read_text() == standalone_svg(LOOKS, LOOKS.clips[0])
+    assert local.read_text() == standalone_svg("wave", step_pictures(LOOKS, LOOKS.clips[0]))
     assert store.files(store.child("pretrain mtmc 5 sim-xsub")) == ["record.json"]
+
+
+def test_the_run_of_an_encoder_that_attends_has_its_topology_bias_too(project, store):
+    make_record(seed=4).write(project)
+    write_looks(project / looks_path("sim-xsub", "mtmc"), ATTENDING)
+    track_all(project)
+    run = store.child("pretrain mtmc 4 sim-xsub")
+    kept = [file.path for file in store.client.list_artifacts(run.info.run_id, "pictures")]
+    assert sorted(kept) == ["pictures/clap.svg", "pictures/topology bias.svg", "pictures/wave.svg"]
+    bias = Path(store.client.download_artifacts(run.info.run_id, "pictures/topology bias.svg"))
+    assert bias.read_text() == standalone_svg("topology bias", encoder_pictures(ATTENDING))
+    clip = ATTENDING.clips[0]
+    wave = Path(store.client.download_artifacts(run.info.run_id, "pictures/wave.svg"))
+    pictures = [*step_pictures(ATTENDING, clip), *attention_pictures(ATTENDING, clip)]
+    assert wave.read_text() == standalone_svg("wave", pictures)
 
 
 def test_a_changed_record_takes_the_place_of_the_old_one(project, store):

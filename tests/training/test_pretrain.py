@@ -20,6 +20,7 @@ from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25, Layout
 from kinemask.skeleton.packed import PackedError, PackedWriter, open_packed
+from kinemask.training import pretrain
 from kinemask.training.pretrain import new_encoder, open_pretraining, save_encoders, save_looks
 from kinemask.training.recipe import Preset, Recipe, RecipeError
 from tests.masking.bodies import TWO_PARTS
@@ -244,6 +245,25 @@ def test_a_look_changes_no_weight(tmp_path, monkeypatch):
     assert looked.looks
     assert left.looks == ()
     assert same_weights(looked, left)
+
+
+def test_a_look_at_attention_changes_no_weight_and_no_file_but_its_own(tmp_path, monkeypatch):
+    sizes = with_training(presets(tmp_path)["mtmc-transformer"], budget={"steps": 3}).model_dump(mode="json")
+    sizes["small"]["encoder"] |= {"width": 8, "heads": 2, "depth": 2}
+    preset = Preset.model_validate_json(json.dumps(sizes))
+    write_data(tmp_path / "looked")
+    work, looked = train(tmp_path / "looked", monkeypatch, preset)
+    save_looks("toy-odd", "mtmc", work, 0, looked)
+    looks = read_looks(tmp_path / "looked/records/pretrain/toy-odd/mtmc/looks.json")
+    assert looks.bones == KINECT25.edges
+    assert looks.hop_bias == looked.hop_bias
+    assert len(looks.hop_bias.blocks) == work.recipe.encoder.depth
+    assert all(one.mask and one.attention for one in looks.clips)
+    monkeypatch.setattr(pretrain, "add_attention", lambda looks, *_, **__: looks)
+    write_data(tmp_path / "left")
+    _, left = train(tmp_path / "left", monkeypatch, preset)
+    assert same_weights(looked, left)
+    assert [one.model_copy(update={"attention": None}) for one in looked.looks] == list(left.looks)
 
 
 def test_a_method_with_nothing_to_show_leaves_no_looks_of_an_earlier_one(tmp_path, monkeypatch):

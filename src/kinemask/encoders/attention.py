@@ -32,15 +32,42 @@ class Attention(nn.Module):
 
         A factor costs the fused kernel. Rows and columns are queries and keys.
         """
-        projected = self.queries_keys_values(tokens)
-        query, key, value = rearrange(projected, "R K (S H D) -> S R H K D", S=3, H=self.heads)
+        query, key, value = self._project(tokens)
         if factor is None:
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         else:
-            logits = torch.einsum("rhqd,rhkd->rhqk", query, key) / math.sqrt(query.shape[-1]) * factor
-            mixed = torch.softmax(logits if bias is None else logits + bias, dim=-1).to(value.dtype) @ value
+            mixed = _shares(query, key, bias, factor).to(value.dtype) @ value
         attended: Tensor = self.out(rearrange(mixed, "R H K D -> R K (H D)"))
         return attended
+
+    def shares(
+        self,
+        tokens: Float[Tensor, "R K D"],
+        bias: Float[Tensor, "#R #H #K K"] | None = None,
+        factor: Float[Tensor, "#R #H K K"] | None = None,
+    ) -> Float[Tensor, "R H K K"]:
+        """What `forward` mixes the values by: the share of each query (row) that a key (column) has.
+
+        The fused kernel never writes them down, so they are for looking at, not for training.
+        """
+        query, key, _ = self._project(tokens)
+        return _shares(query, key, bias, factor)
+
+    def _project(self, tokens: Float[Tensor, "R K D"]) -> Float[Tensor, "3 R H K W"]:
+        """Queries, keys and values."""
+        projected: Tensor = self.queries_keys_values(tokens)
+        return rearrange(projected, "R K (S H W) -> S R H K W", S=3, H=self.heads)
+
+
+def _shares(
+    query: Float[Tensor, "R H K W"],
+    key: Float[Tensor, "R H K W"],
+    bias: Float[Tensor, "#R #H #K K"] | None,
+    factor: Float[Tensor, "#R #H K K"] | None,
+) -> Float[Tensor, "R H K K"]:
+    logits = torch.einsum("rhqd,rhkd->rhqk", query, key) / math.sqrt(query.shape[-1])
+    logits = logits if factor is None else logits * factor
+    return torch.softmax(logits if bias is None else logits + bias, dim=-1)
 
 
 class Block(nn.Module):

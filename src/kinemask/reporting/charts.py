@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 from markupsafe import Markup
 
-from kinemask.pictures import pictures
+from kinemask.pictures import attention_pictures, encoder_pictures, step_pictures
+from kinemask.pictures.marks import Picture
 from kinemask.record import Record
 from kinemask.reporting import figures
 from kinemask.reporting.ablation import SHOWN
@@ -125,19 +126,28 @@ def _percent_of_seeds(cell: Cell) -> tuple[float, ...]:
 
 
 def look_charts(collected: Collected) -> list[tuple[str, str, int, list[tuple[str, list[Chart]]]]]:
-    """(benchmark, method, seed, (clip, its pictures) of each clip) of what was looked at."""
-    return [
-        (
-            benchmark,
-            method,
-            looks.seed,
-            [
-                (one.clip, [Chart(Markup(p.svg()), p.alt, p.caption) for p in pictures(looks, one)])
-                for one in looks.clips
-            ],
-        )
-        for (benchmark, method), looks in collected.looks.items()
+    """(benchmark, method, seed, (clip, its pictures) of each clip) of what was looked at in a step."""
+    found = [
+        (*place, looks.seed, [(one.clip, _drawn(step_pictures(looks, one))) for one in looks.clips])
+        for place, looks in collected.looks.items()
     ]
+    return [one for one in found if any(charts for _, charts in one[-1])]
+
+
+def attention_charts(collected: Collected) -> list[tuple[str, str, int, list[Chart]]]:
+    """(benchmark, method, seed, its pictures) of every encoder that attends."""
+    found = []
+    for (benchmark, method), looks in collected.looks.items():
+        pictures = encoder_pictures(looks)
+        for one in looks.clips:
+            pictures += attention_pictures(looks, one)
+        if pictures:
+            found.append((benchmark, method, looks.seed, _drawn(pictures)))
+    return found
+
+
+def _drawn(pictures: Sequence[Picture]) -> list[Chart]:
+    return [Chart(Markup(one.svg()), one.alt, one.caption) for one in pictures]
 
 
 def _curve_chart(records: Sequence[Record], value: str, what: str, name: str) -> Chart:

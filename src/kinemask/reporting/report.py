@@ -16,7 +16,13 @@ from kinemask.record import Record
 from kinemask.reporting.ablation import ablation_blocks
 from kinemask.reporting.ablation import how_to_read as how_to_read_ablation
 from kinemask.reporting.blocks import CHOSEN, NOTHING, WITHOUT_LEAKS, blocks, gain, mark
-from kinemask.reporting.charts import interval_chart, look_charts, step_charts, training_charts
+from kinemask.reporting.charts import (
+    attention_charts,
+    interval_chart,
+    look_charts,
+    step_charts,
+    training_charts,
+)
 from kinemask.reporting.collect import Collected
 from kinemask.reporting.markdown import about, how_to_read, leaks, missing_line, reference_line
 from kinemask.reporting.tables import CONTROL, METRICS, UNLEAKED
@@ -78,6 +84,7 @@ def report_html(
         curves=training_charts(collected),
         step_charts=step_charts(collected),
         looks=look_charts(collected),
+        attention=attention_charts(collected),
         times=instances(records),
         dropped=dropped,
         counted=list(dict.fromkeys(name for _, counts in dropped for name in counts)),

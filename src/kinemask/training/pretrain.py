@@ -15,8 +15,9 @@ from torch import Tensor
 from kinemask.encoders import build_encoder
 from kinemask.encoders.base import Encoder
 from kinemask.hardware import HardwareConfig
-from kinemask.looks import ClipLook, Looks, looks_path, write_looks
+from kinemask.looks import ClipLook, HopBiasLook, Looks, looks_path, write_looks
 from kinemask.methods import LEARN_FROM_LABELS, METHODS
+from kinemask.methods.attention_look import add_attention, look_at_hop_bias
 from kinemask.methods.base import Domain, Method
 from kinemask.methods.supervised import LabelledClips
 from kinemask.run_key import code_digest
@@ -48,6 +49,7 @@ class Pretrained:
     result: TrainingResult
     snapshots: Mapping[int, Weights]
     looks: tuple[ClipLook, ...] = ()
+    hop_bias: HopBiasLook | None = None
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,23 @@ class Pretraining:
             ).run()
             snapshots = {step: checkpoints.kept(step) for step in training.snapshots}
         weights = {name: value.cpu() for name, value in encoder.state_dict().items()}
-        return Pretrained(weights, result, snapshots, self._look(method, clips, seed))
+        hop_bias = look_at_hop_bias(encoder, self.domain.layout)
+        return Pretrained(weights, result, snapshots, self._look(method, clips, seed), hop_bias)
 
     def _look(self, method: Method, clips: RaggedClips, seed: int) -> tuple[ClipLook, ...]:
         """What the trained method does with some clips, spread over all."""
         shown = sorted({number * len(clips) // NUM_LOOKS for number in range(NUM_LOOKS)})
         generator = torch.Generator(clips.joints.device).manual_seed(derive_seed(seed, "looks"))
         some = clips.select(torch.tensor(shown, device=clips.offsets.device))
-        return method.look(some, [self.clip_names[clip] for clip in shown], generator)
+        names = [self.clip_names[clip] for clip in shown]
+        return add_attention(
+            method.look(some, names, generator),
+            method.encoder,
+            some,
+            names,
+            inputs=self.recipe.inputs,
+            layout=self.domain.layout,
+        )
 
     def _identity(self, seed: int) -> dict[str, str]:
         """What makes two runs the same run; processes side by side change nothing, the other hardware may."""
@@ -204,8 +215,17 @@ def save_looks(benchmark: str, method: str, work: Pretraining, seed: int, traine
     layout, path = work.domain.layout, looks_path(benchmark, method)
     with writing(path):
         path.unlink(missing_ok=True)  # of an earlier recipe
-    if trained.looks:
-        write_looks(path, Looks(seed=seed, joints=layout.joints, parts=layout.parts, clips=trained.looks))
+    if trained.looks or trained.hop_bias:
+        attends = any(one.attention for one in trained.looks)
+        looks = Looks(
+            seed=seed,
+            joints=layout.joints,
+            parts=layout.parts,
+            clips=trained.looks,
+            bones=layout.edges if attends else None,
+            hop_bias=trained.hop_bias,
+        )
+        write_looks(path, looks)
 
 
 def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
