@@ -1,5 +1,6 @@
 """How long a step of the transformer takes on a CPU, and its memory: ours against attention written out.
 
+    make bench
     python tests/benchmarks/transformer_step.py --repeats 3
 
 Three ways with the same weights, clips and draws, on one thread: `plain` writes attention out and keeps
@@ -238,6 +239,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--reports", type=Path, default=_REPORTS, help="folder for the figures")
     asked = parser.parse_args()
+    asked.reports.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, object]] = []
     for part, name in PARTS:
         makers = [partial(way, part, name, what, asked.clips) for what in WAYS]
@@ -246,11 +248,10 @@ def main() -> None:
         _say(
             pd.DataFrame(rows[-len(WAYS) :]).to_string(index=False, float_format=lambda value: f"{value:.3g}")
         )
-    table = pd.DataFrame(rows).assign(
-        threads=1, processor=processor(), torch=torch.__version__, commit=commit()
-    )
-    asked.reports.mkdir(parents=True, exist_ok=True)
-    table.to_csv(asked.reports / "transformer_step.csv", index=False, float_format="%.3g")
+        table = pd.DataFrame(rows).assign(
+            threads=1, processor=processor(), torch=torch.__version__, commit=commit()
+        )
+        table.to_csv(asked.reports / "transformer_step.csv", index=False, float_format="%.3g")
 
 
 def _say(text: str) -> None:
