@@ -78,7 +78,7 @@ class Timing:
     speed_up: float
     peak_mib: float
     memory_ratio: float  # of `plain` to this
-    difference: float  # from `plain`, relative: of all it computes, or of those who are there
+    off_by: float  # from `plain`, relative: of all it computes, or of those who are there
 
 
 def make_clips(num_clips: int, num_frames: int, seed: int) -> RaggedClips:
@@ -226,7 +226,7 @@ def timings(
                 speed_up=min(one.cpu for one in of_plain) / cpu_s,
                 peak_mib=told.peak_mib,
                 memory_ratio=plain.peak_mib / told.peak_mib,
-                difference=off,
+                off_by=off,
             )
         )
     return rows
