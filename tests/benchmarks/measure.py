@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import median
+from typing import Any
 
 OURS = "kinemask"
 
@@ -31,7 +32,7 @@ class Job:
 class Way:
     """One way to do a job."""
 
-    job: Job
+    job: Any  # what is told of it: for `measure` a Job
     run: Callable[[], object]
     before: Callable[[], object] = _nothing  # not timed
 
@@ -50,13 +51,22 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class _Seconds:
+class Seconds:
+    """What a run took, in one process, system time included."""
+
     cpu: float
     wall: float
 
 
 def measure(makers: Sequence[Callable[[], Sequence[Way]]], repeats: int) -> list[Timing]:
-    """Run the ways of all makers in turns, `repeats` times.
+    """The ways of all makers in turns, as timings; each tells a Job."""
+    return [_timing(job, taken) for job, taken in take_turns(makers, repeats)]
+
+
+def take_turns(
+    makers: Sequence[Callable[[], Sequence[Way]]], repeats: int
+) -> list[tuple[Any, list[Seconds]]]:
+    """Run the ways of all makers in turns, `repeats` times: what each tells, and its seconds.
 
     Each maker has a process of its own, or the ways of one would find the memory as those of another have
     left it: after the three scripts all else is slower by a fifth.
@@ -70,12 +80,12 @@ def measure(makers: Sequence[Callable[[], Sequence[Way]]], repeats: int) -> list
             there.close()  # so that a process that dies is an EOFError here
             servers.append(stack.enter_context(closing(here)))
         order = [(server, number, job) for server in servers for number, job in enumerate(server.recv())]
-        seconds: list[list[_Seconds]] = [[] for _ in order]
+        seconds: list[list[Seconds]] = [[] for _ in order]
         for _ in range(repeats):
             for place, (server, number, _) in enumerate(order):
                 server.send(number)
                 seconds[place].append(server.recv())
-    return [_timing(job, taken) for (_, _, job), taken in zip(order, seconds, strict=True)]
+    return [(job, taken) for (_, _, job), taken in zip(order, seconds, strict=True)]
 
 
 def _serve(make: Callable[[], Sequence[Way]], connection: Connection) -> None:
@@ -90,7 +100,7 @@ def _serve(make: Callable[[], Sequence[Way]], connection: Connection) -> None:
         connection.send(_run(ways[number]))
 
 
-def _run(way: Way) -> _Seconds:
+def _run(way: Way) -> Seconds:
     """What a way takes; what it makes is freed outside its time."""
     way.before()
     os.sync()  # or one pays for what another has left to write
@@ -98,7 +108,7 @@ def _run(way: Way) -> _Seconds:
     gc.freeze()  # what is there already is not looked through again and again
     started, cpu_started = time.perf_counter(), time.process_time()
     kept = way.run()
-    seconds = _Seconds(time.process_time() - cpu_started, time.perf_counter() - started)
+    seconds = Seconds(time.process_time() - cpu_started, time.perf_counter() - started)
     del kept
     gc.unfreeze()
     return seconds
@@ -118,7 +128,7 @@ def together(part: str, what: str, timings: Sequence[Timing]) -> Timing:
     )
 
 
-def _timing(job: Job, seconds: Sequence[_Seconds]) -> Timing:
+def _timing(job: Job, seconds: Sequence[Seconds]) -> Timing:
     for_thousand = 1000 / job.num_files
     cpu = [taken.cpu for taken in seconds]
     return Timing(

@@ -12,7 +12,6 @@ import argparse
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is loaded
 
 from tests.benchmarks import ways  # noqa: E402
+from tests.benchmarks.machine import commit, processor  # noqa: E402
 from tests.benchmarks.many import write_many  # noqa: E402
 from tests.benchmarks.measure import OURS, Timing, measure, together  # noqa: E402
 from tests.benchmarks.processes import measure_processes  # noqa: E402
@@ -130,25 +130,16 @@ def _times_ours(timings: Sequence[Timing]) -> list[float | None]:
 
 def _machine(recordings: Recordings) -> dict[str, object]:
     """Where and on what it was measured."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=ROOT, capture_output=True, text=True
-    )
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         **{package: version(package) for package in ("numpy", "numba", "isal")},
         "files": len(recordings.names),
         "kB_of_text": round(recordings.num_bytes / len(recordings.names) / 1e3, 1),
         "kB_packed": round(recordings.archive.stat().st_size / len(recordings.names) / 1e3, 1),
-        "commit": commit.stdout.strip() or "unknown",
+        "commit": commit(),
     }
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _show(timings: Sequence[Timing]) -> None:

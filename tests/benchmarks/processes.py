@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from kinemask.workers import usable_cores  # noqa: E402
+from tests.benchmarks.machine import memory_mib  # noqa: E402
 from tests.benchmarks.readers import from_zip, pack  # noqa: E402
 from tests.benchmarks.recordings import Recordings  # noqa: E402
 
@@ -59,17 +60,10 @@ def main(archive: str, folder: str, num: str) -> None:
         "wall_s": wall_s,
         "clips_per_s": info.num_clips / wall_s,
         "cpu_s": cpu_s,  # of all processes
-        "main_peak_mib": _peak_mib(),
+        "main_peak_mib": memory_mib("VmHWM"),
         "worker_peak_mib": workers.ru_maxrss / 1024,  # of the largest
     }
     print(json.dumps(row))  # noqa: T201
-
-
-def _peak_mib() -> float:
-    """The most memory this process has had since it was started, by Linux."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    (peak,) = [line.split()[1] for line in lines if line.startswith("VmHWM")]
-    return int(peak) / 1024
 
 
 if __name__ == "__main__":

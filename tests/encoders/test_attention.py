@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from kinemask.encoders.attention import Attention, Block, init_linear
+from kinemask.encoders.attention import Attention, Block, SplitBias, init_linear
 from tests.conftest import generator
 
 HEADS, WIDTH, ROWS, TOKENS = 2, 8, 3, 5
@@ -107,6 +107,24 @@ def test_a_hidden_key_changes_nothing(factor):
     others = [0, 1, 3, 4]
     assert torch.equal(made(tokens(), bias, factor)[:, others], made(changed, bias, factor)[:, others])
     assert not torch.equal(made(tokens())[:, others], made(changed)[:, others])
+
+
+@pytest.mark.parametrize("keys_hidden", [False, True])
+def test_a_split_bias_is_the_product_of_its_parts_and_learns_as_much(keys_hidden):
+    made = block()
+    queries = torch.randn(1, HEADS, TOKENS, 3, generator=generator(1)).requires_grad_()
+    keys = torch.randn(ROWS, 1, TOKENS, 3, generator=generator(2)).requires_grad_()
+    hidden = torch.zeros(1, 1, 1, TOKENS)
+    hidden[..., 2] = -torch.inf if keys_hidden else 0.0
+    losses, gradients = [], []
+    for split in (False, True):
+        bias = hidden if split else hidden + queries @ keys.mT
+        out = made(tokens(), bias, None, SplitBias(queries, keys) if split else None)
+        losses.append(out.pow(3).sum())
+        gradients.append(torch.autograd.grad(losses[-1], [queries, keys, *made.parameters()]))
+    assert_close(losses[1], losses[0])
+    assert_close(gradients[1], gradients[0], atol=1e-4, rtol=1e-4)
+    assert min(gradient.abs().max() for gradient in gradients[1][:2]) > 1
 
 
 def test_the_published_block_has_the_published_size():  # METHOD_JMM_TGT section 1

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from kinemask.encoders.topology import HopBias, between_tokens, neighbours, shown_joints
+from kinemask.encoders.topology import HopBias, between_tokens, neighbours, shown_joints, split_between_tokens
 from kinemask.skeleton.layout import KINECT25
 from tests.conftest import generator
 
@@ -41,3 +41,9 @@ def test_tokens_get_what_their_joints_have(num_heads):
                 ends = places[row, query] % 4, places[row, key] % 4
                 assert torch.equal(found[row, :, query, key], values[:, ends[0], ends[1]])
         assert torch.equal(found[row], whole[0][:, places[row]][:, :, places[row]])
+
+
+def test_the_split_bias_of_whole_sequences_is_the_bias_between_their_tokens():
+    values = torch.randn(3, 4, 4, generator=generator())
+    split = split_between_tokens(values, num_times=2)
+    assert torch.equal(split.queries @ split.keys.mT, between_tokens(values, None, num_times=2))

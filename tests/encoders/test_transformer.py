@@ -231,6 +231,20 @@ def test_a_batch_without_anyone_gives_zeros_and_a_gradient():
     encoder.pool(encoded, "mean").sum().backward()
 
 
+def test_a_topology_that_learns_from_whole_sequences_learns_what_it_does_from_shown_tokens():
+    encoder, batch = excited(topology="hops"), make_batch()
+    rows = person_rows(batch, frames=encoder.frames_per_token)
+    tokens, present = encoder.embed_rows(rows).detach(), rows.present.repeat_interleave(25, dim=1)
+    assert not present.all()
+    tables = [block.hop_bias.table for block in encoder.blocks]
+    found = []
+    for places in (None, torch.arange(tokens.shape[1]).expand(len(tokens), -1)):
+        encoded = encoder.encode_tokens(tokens, places, present_keys=present)[present]
+        found.append([encoded, *torch.autograd.grad(encoded.pow(3).sum(), tables)])
+    assert_close(found[0], found[1], atol=1e-3, rtol=1e-4)
+    assert found[0][1].abs().max() > 1
+
+
 def test_views_of_several_sizes_are_as_if_each_were_encoded_alone():
     encoder = excited(topology="hops")
     views = [make_batch(), make_batch(num_clips=3, num_persons=1, seed=1), make_batch(seed=2)]

@@ -1,6 +1,7 @@
 """Pre-norm attention blocks (METHOD_JMM_TGT section 1)."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange
@@ -9,6 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 EPSILON = 1e-5  # of every layer norm
+_ALIGNED = 8  # GPUs' fused kernels want heads of a multiple of it in 16 bits
+
+
+@dataclass(frozen=True)
+class SplitBias:
+    """A bias of the logits as a product: of a query and a key the dot product of their vectors here."""
+
+    queries: Float[Tensor, "#R #H K E"]
+    keys: Float[Tensor, "#R #H K E"]
 
 
 class Attention(nn.Module):
@@ -27,13 +37,18 @@ class Attention(nn.Module):
         tokens: Float[Tensor, "R K D"],
         bias: Float[Tensor, "#R #H #K K"] | None = None,
         factor: Float[Tensor, "#R #H K K"] | None = None,
+        split: SplitBias | None = None,
     ) -> Float[Tensor, "R K D"]:
         """`bias` is added to the logits, -inf where a key is not to be seen; `factor` multiplies them first.
 
-        A factor costs the fused kernel. Rows and columns are queries and keys.
+        A factor costs the fused kernel, and so does a bias that learns; a `split` one, added too, does not.
+        Rows and columns are queries and keys.
         """
         query, key, value = self._project(tokens)
-        if factor is None:
+        if split is not None:
+            assert factor is None, "a factor would multiply the split bias as well"
+            mixed = _attend_split(query, key, value, bias, split)
+        elif factor is None:
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         else:
             mixed = _shares(query, key, bias, factor).to(value.dtype) @ value
@@ -70,6 +85,29 @@ def _shares(
     return torch.softmax(logits if bias is None else logits + bias, dim=-1)
 
 
+def _attend_split(
+    query: Float[Tensor, "R H K D"],
+    key: Float[Tensor, "R H K D"],
+    value: Float[Tensor, "R H K D"],
+    bias: Float[Tensor, "#R #H #K K"] | None,
+    split: SplitBias,
+) -> Float[Tensor, "R H K D"]:
+    """The fused kernel on queries and keys made wider by the split bias: it passes that bias its gradient."""
+    *shape, size = query.shape
+    root = math.sqrt(size)
+    wider = torch.cat([query, (split.queries * root).expand(*shape, -1)], dim=-1)
+    keys = torch.cat([key, split.keys.expand(*shape, -1)], dim=-1)
+    unused = -wider.shape[-1] % _ALIGNED
+    mixed = functional.scaled_dot_product_attention(
+        functional.pad(wider, (0, unused)),
+        functional.pad(keys, (0, unused)),
+        functional.pad(value, (0, wider.shape[-1] + unused - size)),  # the kernel wants all three as wide
+        attn_mask=bias,
+        scale=1 / root,
+    )
+    return mixed[..., :size]
+
+
 class Block(nn.Module):
     """Attention, then two layers with a GELU, each behind a norm and added to what it was fed.
 
@@ -92,9 +130,10 @@ class Block(nn.Module):
         tokens: Float[Tensor, "R K D"],
         bias: Float[Tensor, "#R #H #K K"] | None = None,
         factor: Float[Tensor, "#R #H K K"] | None = None,
+        split: SplitBias | None = None,
     ) -> Float[Tensor, "R K D"]:
-        """The tokens after the block; `bias` and `factor` as in `Attention`."""
-        tokens = tokens + self._kept(self.attention(self.attention_norm(tokens), bias, factor))
+        """The tokens after the block; `bias`, `factor` and `split` as in `Attention`."""
+        tokens = tokens + self._kept(self.attention(self.attention_norm(tokens), bias, factor, split))
         return tokens + self._kept(self.mlp(self.mlp_norm(tokens)))
 
     def _kept(self, change: Float[Tensor, "R K D"]) -> Float[Tensor, "R K D"]:

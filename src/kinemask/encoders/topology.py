@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kinemask.encoders.attention import SplitBias
 from kinemask.encoders.table import Table
 
 Topology = Literal["hops", "off", "adjacency"]
@@ -53,3 +54,12 @@ def between_tokens(
         return repeat(values, "H V W -> 1 H (P V) (Q W)", P=num_times, Q=num_times)
     of_queries = rearrange(shown, "R K V -> R 1 K V") @ values
     return of_queries @ rearrange(shown, "R K V -> R 1 V K")
+
+
+def split_between_tokens(values: Float[Tensor, "H V V"], *, num_times: int) -> SplitBias:
+    """The same between all L = P x V tokens as a product: a token's row of values, and 1 at its joint."""
+    at_joint = torch.eye(values.shape[-1], dtype=values.dtype, device=values.device)
+    return SplitBias(
+        repeat(values, "H V W -> 1 H (P V) W", P=num_times),
+        repeat(at_joint, "V W -> 1 1 (P V) W", P=num_times),
+    )

@@ -14,7 +14,15 @@ from kinemask.encoders.attention import EPSILON, Block, init_linear
 from kinemask.encoders.base import Encoded, Encoder, check_views, max_of_seen, mean_of_seen
 from kinemask.encoders.table import Table
 from kinemask.encoders.tokens import PersonRows, person_rows, to_tokens
-from kinemask.encoders.topology import HopBias, Hops, Topology, between_tokens, neighbours, shown_joints
+from kinemask.encoders.topology import (
+    HopBias,
+    Hops,
+    Topology,
+    between_tokens,
+    neighbours,
+    shown_joints,
+    split_between_tokens,
+)
 from kinemask.section import Section
 from kinemask.skeleton.batch import Batch
 
@@ -176,13 +184,15 @@ class TransformerEncoder(Encoder):
         with self.autocast(tokens.device):
             for block in self.blocks:
                 assert isinstance(block, EncoderBlock)
-                bias = hidden
+                bias, split = hidden, None
                 if block.hop_bias is not None:
-                    bias = between_tokens(
-                        block.hop_bias().to(self.precision), shown, num_times=self.num_times
-                    )
-                    bias = bias if hidden is None else bias + hidden
-                tokens = block(tokens, bias, factor)
+                    values = block.hop_bias().to(self.precision)
+                    if shown is None and values.requires_grad:
+                        split = split_between_tokens(values, num_times=self.num_times)
+                    else:  # nothing learns, or tokens are few: wider heads would cost more than they save
+                        bias = between_tokens(values, shown, num_times=self.num_times)
+                        bias = bias if hidden is None else bias + hidden
+                tokens = block(tokens, bias, factor, split)
             encoded: Tensor = self.norm(tokens)
         return encoded.float()
 

@@ -81,10 +81,13 @@ def attention_of(encoder: TransformerEncoder, view: Batch, joint: int) -> Float[
     present = person_rows(view, frames=encoder.frames_per_token).present
     seen: list[Tensor] = []
 
-    def watch(attention: nn.Module, fed: tuple[Tensor, Tensor | None, Tensor | None]) -> None:
+    def watch(attention: nn.Module, fed: tuple[Tensor, Tensor | None, Tensor | None, None]) -> None:
         assert isinstance(attention, Attention)
-        # The very tokens, bias and factor that the encoder hands to its attention.
-        seen.append(_of_joint(attention.shares(*fed), present, joint, num_joints=encoder.num_joints))
+        # The very tokens, bias and factor that the encoder hands to its attention: only what learns is split.
+        tokens, bias, factor, split = fed
+        assert split is None
+        shares = attention.shares(tokens, bias, factor)
+        seen.append(_of_joint(shares, present, joint, num_joints=encoder.num_joints))
 
     handles = [block.attention.register_forward_pre_hook(watch) for block in _blocks(encoder)]
     was_training = encoder.training
