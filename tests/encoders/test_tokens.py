@@ -32,6 +32,7 @@ def test_a_time_is_present_if_any_of_its_frames_is():
     present = torch.tensor([[[False], [True], [False], [False]]])
     rows = person_rows(Batch(torch.zeros(1, 4, 1, 25, 3), present), frames=2)
     assert rows.present.tolist() == [[True, False]]
+    assert rows.complete.tolist() == [[False, False]]
 
 
 def test_elsewhere_than_on_the_cpu_nobody_is_looked_for():

@@ -197,9 +197,10 @@ def all_rows(batch: Batch, *, frames: int) -> PersonRows:
     """As on a GPU: a row for every person, whoever is there."""
     num_clips, num_frames, num_persons = batch.present.shape
     count = num_clips * num_persons
-    present = batch.present.permute(0, 2, 1).reshape(count, num_frames // frames, frames).any(dim=2)
+    of_times = batch.present.permute(0, 2, 1).reshape(count, num_frames // frames, frames)
+    present, complete = of_times.any(dim=2), of_times.all(dim=2)
     joints = batch.joints.transpose(1, 2).flatten(0, 1)
-    return PersonRows(torch.arange(count), joints, present, num_clips, num_persons)
+    return PersonRows(torch.arange(count), joints, present, complete, num_clips, num_persons)
 
 
 @BOTH
@@ -366,3 +367,21 @@ def test_a_body_of_one_person_is_enough():
     domain = Domain(layout=KINECT25, num_persons=1, symmetries=frozenset())
     method = build_jmm(ON_GRU | {"decoder": FRAMES | {"norm": "batch"}}, domain=domain)
     assert torch.isfinite(method.training_step(make_ragged(num_persons=1), generator(), 0.0).loss)
+
+
+def test_who_comes_into_view_within_a_token_has_not_leapt():
+    whole = {"share_low": 1.0, "share_high": 1.0, "min_unit": "share", "min_length": 1.0}
+    mask = MASK | {"similarity": "none", "temperature": 0.8}
+    section = JMM | {"mask": mask, "view": {"crop": whole}}
+    inputs = inputs_of().model_copy(update={"num_frames": 16})
+    method = build_jmm(section, inputs=inputs)
+    joints = torch.full((16, 2, 25, 3), 2.0)  # metres from the camera, at rest
+    left_arm = list(KINECT25.parts["left_arm"])
+    joints[12:, 0, left_arm] += 0.1  # from the third token to the last
+    present = torch.zeros(16, 2, dtype=torch.bool)
+    present[6:, 0] = True  # in the middle of the second token
+    clips = RaggedClips(joints * present[..., None, None], present, torch.tensor([0]), torch.tensor([16]))
+    (look,) = method.look(clips, ["one"], generator())
+    arm = math.exp(1 / 0.8) * len(left_arm)  # the largest displacement has the largest odds
+    weight = dict(zip(KINECT25.parts, look.mask.weight[3], strict=True))["left_arm"]
+    assert weight == pytest.approx(arm / (arm + 25 - len(left_arm)), rel=1e-3)

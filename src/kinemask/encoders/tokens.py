@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange, reduce
+from einops import rearrange
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
@@ -31,6 +31,7 @@ class PersonRows:
     index: Int[Tensor, " R"]  # number of the clip x M + number of the person
     joints: Float[Tensor, "R T V C"]  # what the encoder is fed
     present: Bool[Tensor, "R P"]  # in any of the frames of that time
+    complete: Bool[Tensor, "R P"]  # in all of them: where not, frames without a place are zero
     num_clips: int  # N
     num_persons: int  # M
 
@@ -47,9 +48,10 @@ def person_rows(batch: Batch, *, frames: int) -> PersonRows:
     if num_frames % frames:
         raise ValueError(f"clips of {num_frames} frames do not divide into tokens of {frames}")
     joints = rearrange(batch.joints, "N T M V C -> (N M) T V C")
-    present = reduce(batch.present, "N (P frames) M -> (N M) P", "any", frames=frames)
+    of_times = rearrange(batch.present, "N (P frames) M -> (N M) P frames", frames=frames)
+    present, complete = of_times.any(dim=-1), of_times.all(dim=-1)
     index = torch.arange(len(present), device=present.device)
     if present.device.type == "cpu":
         index = index[present.any(dim=1)]
-        joints, present = joints[index], present[index]
-    return PersonRows(index, joints, present, num_clips, num_persons)
+        joints, present, complete = joints[index], present[index], complete[index]
+    return PersonRows(index, joints, present, complete, num_clips, num_persons)

@@ -60,8 +60,8 @@ def hiding_weights(
     """W: how much there is to guess at each token, from the one before. `tokens` in metres.
 
     Every person counts by itself. A time without a present one before it has the weight of the next: the
-    first is a copy of the second. Absent times weigh nothing; without `present` there are none. One time
-    alone: ones, as for `uniform`.
+    first is a copy of the second. Absent times weigh nothing; without `present`, which is for all frames of
+    a time, there are none. One time alone: ones, as for `uniform`.
     """
     if config.similarity == "uniform" or tokens.shape[1] == 1:
         return torch.ones_like(tokens[..., 0])

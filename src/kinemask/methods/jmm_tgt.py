@@ -86,7 +86,7 @@ class JmmTgt(Method):
         """The masked view."""
         masked = self.draw_masked(clips, generator)
         tokens, mask = to_tokens(masked.rows.joints, frames=self.frames), self.config.mask
-        weights = hiding_weights(tokens, config=mask, present=masked.rows.present)
+        weights = hiding_weights(tokens, config=mask, present=masked.rows.complete)
         chances = hiding_chances(weights, temperature=mask.temperature)
         odds = rearrange(chances, "R (P V) -> R P V", V=tokens.shape[2])
         return look_at(
@@ -110,7 +110,8 @@ class JmmTgt(Method):
         )
         rows = person_rows(whole, frames=self.frames)
         tokens = to_tokens(rows.joints, frames=self.frames)
-        visible = draw_visible(tokens, config=self.config.mask, generator=generator, present=rows.present)
+        # By complete times: to who comes into view in the middle of one it would seem a leap of metres.
+        visible = draw_visible(tokens, config=self.config.mask, generator=generator, present=rows.complete)
         num_rows, num_times, num_joints = tokens.shape[:3]
         is_hidden = torch.ones(num_rows, num_times * num_joints, dtype=torch.bool, device=tokens.device)
         hidden = rearrange(is_hidden.scatter(1, visible, False), "R (P V) -> R P V", V=num_joints)
