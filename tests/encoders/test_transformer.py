@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -134,7 +135,7 @@ def masked_and_left_out(batch, monkeypatch, encoder):
     def all_rows(batch, *, frames):
         rows = person_rows(Batch(batch.joints, torch.ones_like(batch.present)), frames=frames)
         present = batch.present.unflatten(1, (-1, frames)).any(dim=2).permute(0, 2, 1).flatten(0, 1)
-        return type(rows)(rows.index, rows.joints, present, rows.num_clips, rows.num_persons)
+        return replace(rows, present=present)
 
     monkeypatch.setattr("kinemask.encoders.transformer.person_rows", all_rows)
     return encoder(batch), left_out
