@@ -16,11 +16,10 @@ from kinemask.encoders.base import Encoder
 from kinemask.encoders.tokens import person_rows
 from kinemask.encoders.transformer import EncoderBlock, TransformerEncoder
 from kinemask.looks import AttentionLook, ClipLook, HopBiasLook
+from kinemask.methods.look_numbers import rounded, rounded_rows
 from kinemask.skeleton.batch import Batch, RaggedClips
 from kinemask.skeleton.inputs import InputConfig, as_input
 from kinemask.skeleton.layout import Layout
-
-_DIGITS = 4  # significant ones: more cannot be seen
 
 
 def add_attention(
@@ -67,8 +66,8 @@ def look_at_attention(
     return AttentionLook(
         joint=joint,
         frame=frame,
-        pose=tuple((_rounded(x), _rounded(y)) for x, y, *_ in joints[frame].tolist()),
-        shares=_rounded_rows(shares),
+        pose=tuple((rounded(x), rounded(y)) for x, y, *_ in joints[frame].tolist()),
+        shares=rounded_rows(shares),
     )
 
 
@@ -108,7 +107,7 @@ def look_at_hop_bias(encoder: Encoder, layout: Layout) -> HopBiasLook | None:
     tables = [block.hop_bias.table[:, : farthest + 1] for block in _blocks(encoder) if block.hop_bias]
     if not tables:
         return None
-    return HopBiasLook(blocks=tuple(map(_rounded_rows, tables)), farthest=farthest)
+    return HopBiasLook(blocks=tuple(map(rounded_rows, tables)), farthest=farthest)
 
 
 def _blocks(encoder: TransformerEncoder) -> list[EncoderBlock]:
@@ -121,11 +120,3 @@ def _of_joint(
     """The mean of the rows of that joint's tokens, by the joint of the column."""
     asked = rearrange(shares, "R H (P V) L -> R P V H L", V=num_joints)[:, :, joint][present]  # (K, H, L)
     return reduce(reduce(asked.float(), "K H (Q V) -> K H V", "sum", V=num_joints), "K H V -> V", "mean")
-
-
-def _rounded_rows(values: Float[Tensor, "R K"]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(map(_rounded, row)) for row in values.tolist())
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")

@@ -7,13 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from kinemask.encoders.base import Encoder
-from kinemask.looks import ABSENT, HIDDEN, SHOWN, ClipLook, DropLook, MaskLook
+from kinemask.looks import ClipLook, DropLook, MaskLook
 from kinemask.masking.features import DropConfig, channel_scores, keep_channels
-from kinemask.masking.motion_topology import STILL, mask_weights, motion_intensity, unit_joints
+from kinemask.masking.motion_topology import mask_weights, unit_joints
+from kinemask.methods.look_numbers import mask_looks, rounded_rows
 from kinemask.methods.mtmc_views import ExtremeView, ViewMaker
 from kinemask.skeleton.batch import Batch, RaggedClips
-
-_DIGITS = 4  # significant ones: more cannot be seen
 
 
 def look_at(
@@ -40,21 +39,7 @@ def look_at(
 def look_at_mask(views: ViewMaker, clips: RaggedClips, generator: torch.Generator) -> list[MaskLook]:
     """The masked view of each clip: what is hidden, what moves, and what that weighs in the draw."""
     view, hidden = views.draw_masked(clips, generator)
-    intensity, weights = _relative_intensity(views, view), _part_weights(views, view)
-    return [
-        MaskLook(
-            hidden=tuple(
-                "".join(
-                    (HIDDEN if is_hidden else SHOWN) if is_there else ABSENT
-                    for is_hidden, is_there in zip(row, present, strict=True)
-                )
-                for row in hidden[clip, :, 0].mT.tolist()
-            ),
-            intensity=_rounded_rows(intensity[clip]),
-            weight=_rounded_rows(weights[clip]),
-        )
-        for clip, present in enumerate(view.present[:, :, 0].tolist())
-    ]
+    return mask_looks(view, hidden[:, :, 0], _part_weights(views, view), layout=views.domain.layout)
 
 
 @torch.no_grad()
@@ -69,20 +54,12 @@ def look_at_drop(
     scores: list[tuple[float, ...] | None] = [None] * len(encoded.sequence)
     seen = (encoded.sequence, encoded.seen, view.speed)
     if drop.kind != "random":
-        scores = list(_rounded_rows(channel_scores(*seen, kind=drop.kind, generator=generator)))
+        scores = list(rounded_rows(channel_scores(*seen, kind=drop.kind, generator=generator)))
     dropped = keep_channels(*seen, config=drop, generator=generator) == 0
     return [
         DropLook(kind=drop.kind, dropped=tuple(row), score=score)
         for row, score in zip(dropped.tolist(), scores, strict=True)
     ]
-
-
-def _relative_intensity(views: ViewMaker, view: Batch) -> Float[Tensor, "N S P"]:
-    """Of the first person, relative to the largest of the clip; 0 for who stands still."""
-    parts = unit_joints(views.domain.layout, "parts").to(view.joints.device)
-    found = motion_intensity(view, num_segments=views.config.mask.num_segments, units=parts)[:, 0]
-    largest = found.amax(dim=(1, 2), keepdim=True)
-    return torch.where(largest < STILL, 0.0, found / largest.clamp(min=STILL))
 
 
 def _part_weights(views: ViewMaker, view: Batch) -> Float[Tensor, "N S P"]:
@@ -92,7 +69,3 @@ def _part_weights(views: ViewMaker, view: Batch) -> Float[Tensor, "N S P"]:
     weights = mask_weights(view, config=mask, layout=layout, units=units)[:, 0]
     of_parts = weights @ (units @ parts.mT > 0).float()
     return of_parts.expand(len(view.joints), -1, -1)
-
-
-def _rounded_rows(values: Float[Tensor, "R K"]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(f"{value:.{_DIGITS}g}") for value in row) for row in values.tolist())
