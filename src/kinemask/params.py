@@ -14,8 +14,8 @@ from kinemask.datasets.raw_kinesim import SimulatedSection
 from kinemask.datasets.reader import DatasetError
 from kinemask.errors import first_of
 from kinemask.evaluation.features import EmbedConfig
-from kinemask.evaluation.few import FewConfig
-from kinemask.evaluation.finetune import FinetuneConfig
+from kinemask.evaluation.few import FewConfig, LabelsConfig
+from kinemask.evaluation.finetune_config import FinetuneConfig, SemiConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
 from kinemask.evaluation.statistics import StatisticsConfig
@@ -48,8 +48,10 @@ class EvaluationConfig(Section):
     embed: EmbedConfig
     linear: LinearConfig
     knn: KnnConfig
+    labels: LabelsConfig
     few: FewConfig
     finetune: FinetuneConfig
+    semi: SemiConfig
     statistics: StatisticsConfig
 
 

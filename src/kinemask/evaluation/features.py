@@ -26,7 +26,14 @@ from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import DatasetInfo, PackedClips
 from kinemask.skeleton.resident import to_device
 from kinemask.storage import whole_folder, writing
-from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder, weights_file
+from kinemask.training.pretrain import (
+    PRETRAINED,
+    EncoderAbout,
+    input_clips,
+    new_encoder,
+    read_about,
+    weights_file,
+)
 from kinemask.training.recipe import Preset, Recipe
 from kinemask.training.trainer import Log
 
@@ -115,11 +122,16 @@ def open_embedding(
 def read_encoder(path: Path, recipe: Recipe, info: DatasetInfo, *, resize_times: bool = False) -> Encoder:
     """The encoder of a recipe with the weights of a file. Raises EncoderError if they do not fit exactly.
 
-    With `resize_times` a transformer may have been trained on clips of another length: its positions in time
-    are stretched, and a line says so.
+    Clips of `info` may be of another data set than it was trained on, but not of another body, nor of more
+    persons where it cannot take them. With `resize_times` a transformer may have been trained on clips of
+    another length: its positions in time are stretched, and a line says so.
     """
-    encoder = new_encoder(recipe, layout=info.layout, num_persons=info.persons)
     try:
+        about = read_about(path)
+        if problem := _misfit_clips(about, info):
+            raise EncoderError(f"{path} {problem}: take another pair of benchmarks, or another encoder")
+        persons = about.encoder.most_persons(about.persons) or info.persons
+        encoder = new_encoder(recipe, layout=info.layout, num_persons=persons)
         tensors = load_file(path)
         if resize_times and isinstance(encoder, TransformerEncoder):
             found, wanted = len(tensors[_TIMES]), encoder.num_times
@@ -127,10 +139,24 @@ def read_encoder(path: Path, recipe: Recipe, info: DatasetInfo, *, resize_times:
                 _LOG.warning("%s: its positions of %d times are stretched to %d", path, found, wanted)
                 tensors[_TIMES] = resized_times(tensors[_TIMES], wanted)
         encoder.load_state_dict(tensors, strict=True)
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
         problem = " ".join(str(error).split())
         raise EncoderError(f"{path} is not the encoder of this recipe ({problem}): run pretrain") from error
     return encoder
+
+
+def _misfit_clips(about: EncoderAbout, info: DatasetInfo) -> str | None:
+    """Why an encoder cannot be fed clips of a data set, or None if it can."""
+    if about.layout != info.layout:
+        another = "another " if about.layout.name == info.layout.name else ""
+        return f"was trained on bodies of {about.layout.name}, and {info.name} has {another}{info.layout.name}"
+    most = about.encoder.most_persons(about.persons)
+    if most is not None and info.persons > most:
+        return (
+            f"was trained on clips of at most {about.persons} person(s), those of {info.name} have up to "
+            f"{info.persons}, and the encoder {about.encoder.name!r} takes no more than it was built for"
+        )
+    return None
 
 
 @torch.no_grad()

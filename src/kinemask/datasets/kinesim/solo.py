@@ -279,4 +279,41 @@ MORE_ALONE: tuple[Action, ...] = (
         ),
         on_chair=True,
     ),
+    Action(
+        "beckon",
+        1.8,
+        (
+            Role(
+                {"hand": hold((0.04, -0.02, 0.80), 0.3, 0.72)},
+                (Swing("hand", (-0.03, 0.10, -0.17), 1.5, 0.28, 0.76),),
+            ),
+        ),
+        on_chair=True,
+    ),
+    Action(
+        "cough",
+        1.8,
+        (
+            Role(
+                {"hand": hold(MOUTH, 0.28, 0.72), "lean": hold((7.0,), 0.34, 0.68)},
+                (Swing("lean", (7.0,), 1.6, 0.3, 0.74), Swing("nod", (9.0,), 1.6, 0.3, 0.74)),
+                touches=True,
+            ),
+        ),
+        on_chair=True,
+    ),
+    Action(
+        "fold_arms",
+        1.9,
+        (
+            Role(
+                {
+                    "hand": hold((-0.42, -0.42, 0.40), 0.34, 0.74),
+                    "other_hand": hold((-0.42, -0.34, 0.34), 0.34, 0.74),
+                },
+                touches=True,
+            ),
+        ),
+        on_chair=True,
+    ),
 )
