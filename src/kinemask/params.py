@@ -19,6 +19,7 @@ from kinemask.evaluation.finetune_config import FinetuneConfig, SemiConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
 from kinemask.evaluation.statistics import StatisticsConfig
+from kinemask.evaluation.transfer import TransferConfig
 from kinemask.hardware import HardwareConfig
 from kinemask.presets import SIZES, derived, resolve, trace
 from kinemask.run import BETWEEN, EVALUATIONS, RunConfig
@@ -56,6 +57,7 @@ class EvaluationConfig(Section):
     few: FewConfig
     finetune: FinetuneConfig
     semi: SemiConfig
+    transfer: TransferConfig
     statistics: StatisticsConfig
 
 

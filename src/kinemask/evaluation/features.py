@@ -16,7 +16,7 @@ from kinemask.augment.temporal import centre_crop
 from kinemask.encoders.base import Encoder
 from kinemask.encoders.transformer import TransformerEncoder, resized_times
 from kinemask.errors import KinemaskError
-from kinemask.evaluation.frozen import FEATURES, Pooling, features_folder
+from kinemask.evaluation.frozen import Pooling, features_folder
 from kinemask.progress import progress
 from kinemask.section import Section
 from kinemask.skeleton.batch import RaggedClips
@@ -74,11 +74,7 @@ class Embedding:
     packed: PackedClips
     rows: list[int]  # of the clips, in the order of the features
     device: str
-
-    @property
-    def steps(self) -> tuple[int, ...]:
-        """The snapshots that the recipe asks for."""
-        return () if self.recipe.training is None else self.recipe.training.snapshots
+    steps: tuple[int, ...]  # the snapshots that are embedded, too
 
     def files(self, seed: int) -> dict[int | None, Path]:
         """The weights of a seed: the last ones under None, those of snapshots under their steps."""
@@ -102,20 +98,32 @@ class Embedding:
 
 
 def open_embedding(
-    benchmark: str, method: str, *, preset: Preset, config: EmbedConfig, device: str
+    benchmark: str,
+    method: str,
+    *,
+    preset: Preset,
+    config: EmbedConfig,
+    device: str,
+    source: str | None = None,
 ) -> Embedding:
-    """The embedding of all clips of a benchmark, those to train on first, by the encoders of a method."""
+    """The embedding of all clips of a benchmark, those to train on first, by the encoders of a method.
+
+    They were pretrained on the benchmark itself; or on the `source`, and then their last weights alone count.
+    """
     folder = BENCHMARKS / benchmark
     about = read_benchmark(folder)
     parts = [read_split(folder, part, with_labels=False)["row"] for part in ("train", "test")]
+    recipe = preset.recipe(about.size)
+    training = recipe.training if source is None else None
     return Embedding(
-        name=f"embed {benchmark} {method}",
-        weights=PRETRAINED / benchmark / method,
-        recipe=preset.recipe(about.size),
+        name=f"embed {benchmark} {method}" + ("" if source is None else f" from {source}"),
+        weights=PRETRAINED / (source or benchmark) / method,
+        recipe=recipe,
         config=config,
         packed=open_data(about),
         rows=[*parts[0], *parts[1]],
         device=device,
+        steps=() if training is None else training.snapshots,
     )
 
 
@@ -149,7 +157,9 @@ def _misfit_clips(about: EncoderAbout, info: DatasetInfo) -> str | None:
     """Why an encoder cannot be fed clips of a data set, or None if it can."""
     if about.layout != info.layout:
         another = "another " if about.layout.name == info.layout.name else ""
-        return f"was trained on bodies of {about.layout.name}, and {info.name} has {another}{info.layout.name}"
+        return (
+            f"was trained on bodies of {about.layout.name}, and {info.name} has {another}{info.layout.name}"
+        )
     most = about.encoder.most_persons(about.persons)
     if most is not None and info.persons > most:
         return (
@@ -185,12 +195,11 @@ def embed(
     return {pooling: np.concatenate(parts) for pooling, parts in features.items()}
 
 
-def save_features(benchmark: str, method: str, embedded: Mapping[int, Embedded]) -> None:
+def save_features(out: Path, embedded: Mapping[int, Embedded]) -> None:
     """One folder a seed, in it one a snapshot; one array a pooling.
 
     Raises StorageError if the disk does not take them.
     """
-    out = FEATURES / benchmark / method
     with whole_folder(out) as folder, writing(out):
         for seed, one in embedded.items():
             for step, features in ((None, one.last), *one.snapshots.items()):

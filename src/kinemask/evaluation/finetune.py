@@ -228,12 +228,12 @@ def open_finetuning(
 ) -> Finetuning:
     """The fine-tuning of a method on the training clips of a benchmark. Labels of test clips are never read.
 
-    Encoders that were pretrained on another benchmark, the `source`, are fed as they were there. Raises
-    RecipeError if its encoder cannot be fine-tuned, OneClassError if there is nothing to learn.
+    `source` is the benchmark that its encoders were pretrained on, if it is another. Raises RecipeError if
+    its encoder cannot be fine-tuned, OneClassError if there is nothing to learn.
     """
     folder = BENCHMARKS / benchmark
     about = read_benchmark(folder)
-    recipe = preset.recipe(about.size if source is None else read_benchmark(BENCHMARKS / source).size)
+    recipe = preset.recipe(about.size)
     finetune = config.recipe(recipe.encoder, about.size)
     if finetune.num_frames is not None:
         inputs = recipe.inputs.model_copy(update={"num_frames": finetune.num_frames})

@@ -217,7 +217,7 @@ def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mappi
 
 
 def read_about(path: Path) -> EncoderAbout:
-    """What `save_encoders` wrote beside the weights. Raises OSError, SafetensorError, KeyError or ValueError."""
+    """What stands beside the weights. Raises OSError, SafetensorError, KeyError or ValueError."""
     with safe_open(path, framework="pt") as file:
         return EncoderAbout.model_validate_json((file.metadata() or {})["kinemask"])
 
