@@ -1,6 +1,7 @@
 """Fine-tuning with shares of the labels: which labels, what changes, and that it goes on where it stopped."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -32,14 +33,25 @@ from tests.training.test_pretrain import presets
 BY_CLASS = LabelsConfig(draw="by_class")
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with clips that labels can be learned of, the encoders of two methods, and their preset."""
+    folder = tmp_path_factory.mktemp("project")
+    preset = presets(folder)["mtmc"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_classes("toy", num_clips=240, num_classes=6)
+        for method in ("mtmc", "other"):
+            save_fresh_encoders("toy-odd", method, preset)
+    return folder, preset
+
+
 @pytest.fixture
-def preset(tmp_path, monkeypatch):
-    """The preset of two methods whose encoders are there, on clips that labels can be learned of."""
-    monkeypatch.chdir(tmp_path)
-    write_classes("toy", num_clips=240)
-    preset = presets(tmp_path)["mtmc"]
-    for method in ("mtmc", "other"):
-        save_fresh_encoders("toy-odd", method, preset)
+def preset(project, tmp_path, monkeypatch):
+    """The preset; a copy of its folder is the current one."""
+    folder, preset = project
+    shutil.copytree(folder, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
     return preset
 
 
@@ -66,16 +78,16 @@ def at(work, folder) -> SemiTuning:
     return replace(work, tunings=tuple(replace(one, checkpoints=Path(folder)) for one in work.tunings))
 
 
-def test_each_share_is_a_setting_of_its_own_and_more_labels_teach_more(preset):
+def test_each_share_is_a_setting_of_its_own(preset):
     rows = []
     probed = run(opened(preset), log=lambda step, values: rows.append((step, set(values))))
     assert [one.setting for one in probed] == ["pooling=mean labels=5%", "pooling=mean labels=25%"]
-    # Of 40 clips a class.
+    # Of 20 clips a class.
     assert [one.values["num_labelled"] for one in probed] == [6, 30]
     assert [step for step, _ in rows] == [5, 10, 15, 20] * 2
     assert {"loss labels=5%", "top1 labels=5%"} <= rows[0][1]
     assert {"loss labels=25%", "top1 labels=25%"} <= set(probed[1].history[-1]) == rows[-1][1] | {"step"}
-    assert top1(probed[1].scores, "toy-odd") > 0.8
+    assert [one.values["epochs"] for one in probed] == [20, 10.0 + 2 / 3]  # batches of 6 and of 16
 
 
 def test_what_is_not_changed_is_the_recipe_of_finetune(preset):
@@ -138,7 +150,7 @@ def test_with_shuffled_training_labels_it_falls_to_chance(preset):
     shuffle_training_labels("toy-odd")
     (shuffled,) = run(opened(preset, semi=semi))
     assert top1(true.scores, "toy-odd") > 0.8
-    assert abs(top1(shuffled.scores, "toy-odd") - 1 / 3) < 0.2
+    assert top1(shuffled.scores, "toy-odd") < 0.4  # by chance 1/6
 
 
 def test_the_stage_leaves_scores_subsets_and_a_record_for_each_seed(preset):
@@ -153,7 +165,7 @@ def test_the_stage_leaves_scores_subsets_and_a_record_for_each_seed(preset):
     assert done.returncode == 0, done.stderr
     for seed in (0, 3):
         with np.load(f"results/semi/toy-odd/mtmc/seed-{seed}.npz") as kept:
-            assert kept["pooling=mean labels=10%"].shape == (120, 3)
+            assert kept["pooling=mean labels=10%"].shape == (120, 6)
         record = json.loads(Path(f"records/semi/toy-odd/mtmc/seed-{seed}.json").read_text())
         assert record["metrics"]["pooling=mean labels=10%"]["num_labelled"] == 12
         assert f"results/semi/toy-odd/mtmc/seed-{seed}.subset-10.csv" in record["inputs"]

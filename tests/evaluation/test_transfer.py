@@ -67,14 +67,25 @@ def params(preset, *, finetune: bool = False, seeds=(0,)) -> TransferParams:
     )
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder and a preset whose encoders are those of `toy`: 3 classes; `goal` has more, and others."""
+    folder = tmp_path_factory.mktemp("project")
+    preset = presets(folder)["mtmc"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_classes("toy")
+        write_classes("goal", num_clips=192, num_classes=6)
+        save_fresh_encoders("toy-odd", "mtmc", preset)
+    return folder, preset
+
+
 @pytest.fixture
-def preset(tmp_path, monkeypatch):
-    """A preset whose encoders are those of `toy`: 3 classes; `goal` has 4 others, and more clips."""
-    monkeypatch.chdir(tmp_path)
-    write_classes("toy")
-    write_classes("goal", num_clips=192, num_classes=4)
-    preset = presets(tmp_path)["mtmc"]
-    save_fresh_encoders("toy-odd", "mtmc", preset)
+def preset(project, tmp_path, monkeypatch):
+    """The preset; a copy of its folder is the current one."""
+    folder, preset = project
+    shutil.copytree(folder, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
     return preset
 
 
@@ -102,7 +113,7 @@ def test_it_leaves_scores_features_and_a_record_of_the_pair(preset):
     with np.load(f"{folder}/seed-0.npz") as kept:
         assert sorted(kept) == expected
         for setting in kept:
-            assert kept[setting].shape == (96, 4)  # clips and classes of the target
+            assert kept[setting].shape == (96, 6)  # clips and classes of the target
             assert top1(kept[setting], "goal-odd") == record.metrics[setting]["top1"]
             assert record.metrics[setting]["top1"] > 0.5 or "few" in setting
     assert np.load(f"{folder}/seed-0/mean.npy").shape == (192, 24)
@@ -214,8 +225,8 @@ def test_with_shuffled_training_labels_of_the_target_it_falls_to_chance(preset):
     true = scored()
     shuffle_training_labels("goal-odd")
     for setting, share in scored().items():
-        assert abs(share - 1 / 4) < 0.2, setting
-        assert true[setting] > share + 0.15, setting
+        assert share < 0.4, setting  # by chance 1/6
+        assert true[setting] > share + 0.2, setting
 
 
 def test_the_stage_runs(preset):
