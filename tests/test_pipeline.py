@@ -266,15 +266,15 @@ def test_the_tables_depend_on_every_evaluation_also_where_run_names_nothing_for_
         assert (f"results/{one.name}" in body("tables")["deps"]) != named
         assert (one in NAMED) == named
     for one, path in NAMED.items():
-        assert (tmp_path / path).read_text() == ""
+        assert (tmp_path / path).read_text() == f"run.{one.name} names:\n"
         assert path.parent == Path("records", one.name)
         assert str(path) in body("params")["outs"]
     pairs = (Pair(source="kinesim-xsub", target="kinesim-xview"),)
     named = nothing.model_copy(update={"finetune": ("mtmc", "random"), "transfer": pairs})
     write_plan(params.model_copy(update={"run": named}), tmp_path)
     texts = {one.name: (tmp_path / path).read_text() for one, path in NAMED.items()}
-    assert texts["finetune"] == "mtmc\nrandom\n"
-    assert texts["transfer"] == "kinesim-xsub-to-kinesim-xview\n"
+    assert texts["finetune"] == "run.finetune names:\nmtmc\nrandom\n"
+    assert texts["transfer"] == "run.transfer names:\nkinesim-xsub-to-kinesim-xview\n"
 
 
 def test_params_round_trip_as_json():

@@ -29,7 +29,8 @@ def write_plan(params: Params, root: Path = Path()) -> None:
     run = params.run
     for stage, path in NAMED.items():
         names = run.subjects_of(stage.name) if stage.pairs else run.methods_of(stage.name)
-        write_text(root / path, "".join(f"{name}\n" for name in names))
+        # With a first line, as DVC warns of files in which there is nothing.
+        write_text(root / path, "".join(f"{line}\n" for line in (f"run.{stage.name} names:", *names)))
     values = {
         "run": run.model_dump(mode="json"),
         **{
