@@ -16,7 +16,7 @@ from kinemask.section import ParamsError, plan_file, read_yaml
 from tests.datasets.test_raw_folder import SECTION
 from tests.project import NOTHING_NAMED, ROOT
 
-RUN = read_yaml(ROOT / "params.yaml")["run"]
+RUN = read_yaml(ROOT / "params.yaml")["run"] | NOTHING_NAMED
 
 
 @pytest.fixture
