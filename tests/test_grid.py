@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from kinemask.cli import app
 from kinemask.grid import with_run
 from kinemask.section import read_yaml
-from tests.project import ROOT, make_tiny
+from tests.project import NOTHING_NAMED, ROOT, make_tiny
 from tests.reporting.conftest import write_record
 
 NEW = {
@@ -88,7 +88,8 @@ def test_what_is_written_is_what_was_asked_for(text):
 
 def test_there_and_back_is_the_file_as_it_was():
     text = (ROOT / "params.yaml").read_text()
-    assert with_run(with_run(text, NEW), yaml.safe_load(text)["run"]) == text
+    there = with_run(text, {**NOTHING_NAMED, **NEW})
+    assert with_run(there, yaml.safe_load(text)["run"]) == text
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def project(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     params = read_yaml(ROOT / "params.yaml")
     make_tiny(params)
-    common = {"benchmarks": ["kinesim-xsub"], "finetune": [], "seeds": [0, 1]}
+    common = {"benchmarks": ["kinesim-xsub"], **NOTHING_NAMED, "seeds": [0, 1]}
     params["grids"] = {
         "two": {**common, "methods": ["mtmc", "random"], "more_seeds": {"mtmc": [2]}},
         "one": {**common, "methods": ["raw"]},
