@@ -30,6 +30,7 @@ def make_tiny(params: dict[str, Any]) -> None:
         "benchmarks": ["kinesim-xsub"], "methods": ["mtmc", "random"], **NOTHING_NAMED, "seeds": [0, 1]
     }  # fmt: skip
     params["datasets"]["kinesim"] |= {"actions": 4, "subjects": 4, "replications": 1}
+    params["datasets"]["kinesim2"] |= {"actions": ["point", "bow", "high_five"], "subjects": 4}
     params["datasets"]["irds"]["one_clip_in"] = 12
     params["datasets"]["wmft"]["one_clip_in"] = 12
     small = params["methods"]["mtmc"]["small"]
@@ -39,6 +40,7 @@ def make_tiny(params: dict[str, Any]) -> None:
     small["encoder"] |= {"hidden": 12, "depth": 1}  # those of `random` and of all that inherit from mtmc too
     finetune = params["evaluation"]["finetune"]["gru"]["small"]
     finetune |= {"batch_size": 16, "budget": {"steps": 30}, "log_every_steps": 5, "checkpoint_every_steps": 5}
+    params["evaluation"]["semi"] |= {"small": {"budget": {"steps": 20}, "batch_size": None}}
     params["evaluation"]["statistics"] |= {"resamples": 100, "permutations": 100}
 
 

@@ -85,6 +85,33 @@ def test_a_method_to_fine_tune_has_an_encoder_that_learns_and_a_recipe_that_fits
     assert "head.pooling is 'joints', and the encoder 'gru' offers mean, last, max" in said
 
 
+def test_between_a_pair_of_benchmarks_bodies_are_the_same_and_persons_no_more(problems):
+    def pair(source: str, target: str, method: str = "random") -> Callable[[dict[str, Any]], None]:
+        def edit(params: dict[str, Any]) -> None:
+            params["datasets"]["kinesim2"] = read_yaml(ROOT / "params.yaml")["datasets"]["kinesim2"]
+            params["benchmarks"]["kinesim2-xsub"] = {
+                "dataset": "kinesim2",
+                "protocol": "xsub",
+                "size": "small",
+            }
+            params["run"] |= {"benchmarks": [source], "methods": [method]}
+            params["run"]["transfer"] = [{"source": source, "target": target}]
+            if source != "mine-xsub":
+                params["methods"]["random"]["small"] = {}
+
+        return edit
+
+    said = problems(pair("mine-xsub", "wmft-xsub"))
+    assert "run.transfer: mine-xsub to wmft-xsub: bodies of stick and of kinect25, and an encoder " in said
+    said = problems(pair("wmft-xsub", "kinesim2-xsub"))
+    assert (
+        "run.transfer: wmft-xsub to kinesim2-xsub: the encoder of random is built for 1 person(s) and takes "
+        "no more, and clips of kinesim2-xsub have up to 2: take another target"
+    ) in said
+    assert problems(pair("kinesim2-xsub", "wmft-xsub")) == ""
+    assert problems(pair("wmft-xsub", "kinesim2-xsub", "random-transformer")) == ""
+
+
 def test_a_preset_that_does_not_run_may_not_fit_its_changed_base(problems):
     def four_segments(params):
         params["methods"]["mtmc"]["small"]["inputs"]["num_frames"] = 33

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = {"params": "check_params"}  # stage -> script, where the names differ
 SCRIPTS = sorted((ROOT / "stages").glob("*.py"))
 PACKAGE = "kinemask"
-TO_COME = {"semi", "occlusion", "transfer"}  # evaluations that have no stage yet
+TO_COME = {"occlusion"}  # evaluations that have no stage yet
 
 sys.path.insert(0, str(ROOT / "stages"))
 

@@ -38,6 +38,7 @@ class ProbeTask:
     features: Path  # <pooling>.npy
     seed: int
     step: int | None = None  # of the snapshot whose features these are; None: of the last weights
+    begins: tuple[str, ...] = ()  # words before all others in the name of what is scored
 
     @property
     def pooling(self) -> str:
@@ -47,7 +48,7 @@ class ProbeTask:
     def setting(self, *words: str) -> str:
         """The name of what is scored, with the probe's own words: `pooling=mean k=1 step=400`."""
         step = () if self.step is None else (f"{_STEP}{self.step}",)
-        return " ".join((f"pooling={self.pooling}", *words, *step))
+        return " ".join((*self.begins, f"pooling={self.pooling}", *words, *step))
 
 
 @dataclass(frozen=True)
@@ -151,11 +152,13 @@ def keep_results(
     hardware: Section,
     clock: Clock,
     encoders: Mapping[int, Path] | None = None,
+    pair: str | None = None,
 ) -> list[Record]:
     """Score against the test labels, which nothing has seen before; write scores and record of each seed.
 
     A subset of the labels is kept beside the scores, the names of its clips, and counts as an input.
-    `encoders` are the weights that each seed began with; None: frozen features were probed.
+    `encoders` are the weights that each seed began with; None: frozen features were probed. Encoders of
+    another benchmark: `pair` names it with this one as its target, and is what the records are about.
     """
     folder = BENCHMARKS / benchmark
     labels = read_split(folder, "test", with_labels=True)["label"].to_numpy()
@@ -163,7 +166,7 @@ def keep_results(
     records = []
     for seed in dict.fromkeys(one.seed for one in probed):
         of_seed = [one for one in probed if one.seed == seed]
-        name = f"{benchmark}/{method}/seed-{seed}"
+        name = f"{pair or benchmark}/{method}/seed-{seed}"
         _write_scores(RESULTS / stage / f"{name}.npz", of_seed)
         subsets = {
             RESULTS / stage / f"{name}.subset-{one.subset.percent}.csv": one.subset.names
@@ -176,7 +179,7 @@ def keep_results(
         inputs = [*split, *learned_from, *subsets]
         record = make_record(
             stage=stage,
-            subject=benchmark,
+            subject=pair or benchmark,
             method=method,
             seed=seed,
             params=params,
