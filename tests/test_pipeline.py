@@ -23,7 +23,7 @@ STAGES = {"params": "check_params"}  # stage -> script, where the names differ
 # What only starts, shows, sends, keeps or stops. No number depends on it: editing it makes nothing run again.
 OBSERVERS = {"stage", "errors", "progress", "run_key", "storage", "tracking", "workers"}
 PACKAGE = "kinemask"
-TO_COME = {"semi", "occlusion", "transfer"}  # evaluations that have no stage yet
+TO_COME = {"semi", "transfer"}  # evaluations that have no stage yet
 
 sys.path.insert(0, str(ROOT / "stages"))
 

@@ -18,6 +18,7 @@ from kinemask.evaluation.few import FewConfig
 from kinemask.evaluation.finetune import FinetuneConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
+from kinemask.evaluation.occlusion import OcclusionConfig
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.hardware import HardwareConfig
 from kinemask.presets import SIZES, derived, resolve, trace
@@ -54,6 +55,7 @@ class EvaluationConfig(Section):
     knn: KnnConfig
     few: FewConfig
     finetune: FinetuneConfig
+    occlusion: OcclusionConfig
     statistics: StatisticsConfig
 
 
@@ -156,6 +158,8 @@ class Params(Section):
             except DatasetError as error:
                 problems.append(f"datasets.{benchmark.dataset}.{error}")
                 continue
+            if self.run.occlusion and (problem := self.evaluation.occlusion.misfit_body(layout)):
+                problems.append(f"{name}: {problem}")
             for method in self.run.methods:
                 problem = self.methods[method].recipe(benchmark.size).misfit_body(layout)
                 if problem:
