@@ -35,9 +35,9 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def results_markdown(
     blocks: Sequence[Block],
     ablation: pd.DataFrame,
-    occlusion: pd.DataFrame,
     collected: Collected,
     *,
+    occlusion: pd.DataFrame,
     confidence: float,
 ) -> str:
     """The whole of results.md."""

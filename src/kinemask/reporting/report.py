@@ -40,9 +40,10 @@ def report_html(
     results: pd.DataFrame,
     comparisons: pd.DataFrame,
     ablation: pd.DataFrame,
-    occlusion: pd.DataFrame,
     collected: Collected,
     config: StatisticsConfig,
+    *,
+    occlusion: pd.DataFrame,
 ) -> str:
     """The whole page. The same tables and records give the same bytes."""
     environment = Environment(

@@ -33,8 +33,10 @@ def write_reports(root: Path, collected: Collected, config: StatisticsConfig) ->
         "ablation.csv": csv_text(ablation),
         "curves.csv": csv_text(curves),
         "occlusion.csv": csv_text(occlusion),
-        "results.md": results_markdown(found, ablation, occlusion, collected, confidence=config.confidence),
-        "index.html": report_html(results, comparisons, ablation, occlusion, collected, config),
+        "results.md": results_markdown(
+            found, ablation, collected, occlusion=occlusion, confidence=config.confidence
+        ),
+        "index.html": report_html(results, comparisons, ablation, collected, config, occlusion=occlusion),
     }
     for name, text in texts.items():
         write_text(root / REPORTS / name, text)
