@@ -36,15 +36,9 @@ def main(benchmark: str, method: str) -> None:
     torch.set_num_threads(1)
     require_device(params.hardware.device)
     clock.begin_work()
-    occlusion, linear, embed, hardware = params.occlusion, params.linear, params.embed, params.hardware
+    config, linear, embed, hardware = params.occlusion, params.linear, params.embed, params.hardware
     work = open_occlusion(
-        benchmark,
-        method,
-        preset=params.method,
-        config=occlusion,
-        linear=linear,
-        embed=embed,
-        hardware=hardware,
+        benchmark, method, preset=params.method, config=config, linear=linear, embed=embed, hardware=hardware
     )
     found = run_seeds(work.run, params.seeds, hardware=hardware, on_log=lambda *row: None)
     keep_results(
