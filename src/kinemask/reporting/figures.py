@@ -178,7 +178,8 @@ def level_chart(
     for number, line in enumerate(lines):
         colour, dashes = SERIES[line.series % len(SERIES)], DASHES[line.series % len(DASHES)]
         places = [place + apart * (number - (len(lines) - 1) / 2) for place in line.places]
-        style: dict[str, Any] = {"linestyle": dashes} if joined else {"linestyle": "none", "marker": "_"}
+        bars = {"linestyle": "none", "marker": "_", "markersize": 11, "markeredgewidth": 2.2}
+        style: dict[str, Any] = {"linestyle": dashes} if joined else bars
         axes.plot(places, line.means, color=colour, linewidth=1.4, label=line.label, **style)
         for place, values in zip(places, line.seeds, strict=True):
             dots = axes.scatter([place] * len(values), values, s=10, zorder=3)
