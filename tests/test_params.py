@@ -66,6 +66,20 @@ def test_a_chosen_method_must_fit_the_body_of_a_chosen_benchmark(problems):
     assert "mine-xsub with methods.mtmc.small: mask.hidden_ratio 0.9 hides " in said
 
 
+def test_groups_of_joints_that_are_lost_together_are_of_the_body_that_is_tested(problems):
+    def group(*joints: str, occlusion: tuple[str, ...] = ("random",)) -> Callable[[dict[str, Any]], None]:
+        def edit(params: dict[str, Any]) -> None:
+            params["run"]["occlusion"] = list(occlusion)
+            params["evaluation"]["occlusion"]["groups"]["stick"] = {"some": list(joints)}
+
+        return edit
+
+    assert problems(group("hip", "left_hand")) == ""
+    said = problems(group("hip", "tail"))
+    assert "mine-xsub: evaluation.occlusion.groups.stick names tail, stick has hip, " in said
+    assert problems(group("hip", "tail", occlusion=())) == ""  # nobody asks
+
+
 def test_a_method_to_fine_tune_has_an_encoder_that_learns_and_a_recipe_that_fits_it(problems):
     def tune(method: str, **changes: Any) -> Callable[[dict[str, Any]], None]:
         def edit(params: dict[str, Any]) -> None:
@@ -240,7 +254,7 @@ def test_the_plan_describes_the_simulated_people_that_a_size_asks_for(tmp_path):
     params = check_values(
         {
             **read_yaml(ROOT / "params.yaml"),
-            "run": {**RUN, "methods": ["mtmc-simulated", "random"], "reference": None},
+            "run": {**RUN, **NOTHING_NAMED, "methods": ["mtmc-simulated", "random"], "reference": None},
         },
         ROOT / "params.yaml",
     )

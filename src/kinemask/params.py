@@ -18,6 +18,7 @@ from kinemask.evaluation.few import FewConfig, LabelsConfig
 from kinemask.evaluation.finetune_config import FinetuneConfig, SemiConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
+from kinemask.evaluation.occlusion import OcclusionConfig
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.evaluation.transfer import TransferConfig
 from kinemask.hardware import HardwareConfig
@@ -58,6 +59,7 @@ class EvaluationConfig(Section):
     finetune: FinetuneConfig
     semi: SemiConfig
     transfer: TransferConfig
+    occlusion: OcclusionConfig
     statistics: StatisticsConfig
 
 
@@ -160,6 +162,8 @@ class Params(Section):
             except DatasetError as error:
                 problems.append(f"datasets.{benchmark.dataset}.{error}")
                 continue
+            if self.run.occlusion and (problem := self.evaluation.occlusion.misfit_body(layout)):
+                problems.append(f"{name}: {problem}")
             for method in self.run.methods:
                 problem = self.methods[method].recipe(benchmark.size).misfit_body(layout)
                 if problem:

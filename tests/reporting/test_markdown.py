@@ -6,6 +6,7 @@ from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.blocks import BETTER, CHOSEN, WORSE, blocks, gain, percent, references, spread
 from kinemask.reporting.collect import collect
 from kinemask.reporting.markdown import markdown_table, results_markdown
+from kinemask.reporting.occlusion import occlusion_table
 from kinemask.reporting.tables import comparisons_table, results_table
 
 from .conftest import Run
@@ -17,7 +18,8 @@ def markdown(run: Run) -> str:
     found = collect(run.root, run.config)
     results, comparisons = results_table(found, run.statistics), comparisons_table(found, run.statistics)
     shown = blocks(results, comparisons, found, 0.05)
-    return results_markdown(shown, ablation_table(found, run.statistics), found, confidence=0.95)
+    tables = [make(found, run.statistics) for make in (ablation_table, occlusion_table)]
+    return results_markdown(shown, tables[0], found, occlusion=tables[1], confidence=0.95)
 
 
 def test_numbers_are_percent_with_one_decimal() -> None:

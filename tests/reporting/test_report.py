@@ -9,6 +9,7 @@ from kinemask.record import read_records
 from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.collect import collect
 from kinemask.reporting.figures import MAX_POINTS, Bar, Curve, curve_chart, interval_chart
+from kinemask.reporting.occlusion import occlusion_table
 from kinemask.reporting.report import commit_date, params_digest, report_html
 from kinemask.reporting.tables import comparisons_table, results_table
 from tests.test_looks import ATTENDING, LOOKS
@@ -59,7 +60,8 @@ def html(run: Run) -> str:
     found = collect(run.root, run.config)
     results, comparisons = results_table(found, run.statistics), comparisons_table(found, run.statistics)
     ablation = ablation_table(found, run.statistics)
-    return report_html(results, comparisons, ablation, found, run.statistics)
+    occlusion = occlusion_table(found, run.statistics)
+    return report_html(results, comparisons, ablation, found, run.statistics, occlusion=occlusion)
 
 
 def test_page_asks_nothing_from_anywhere(whole: tuple[Run, str]) -> None:

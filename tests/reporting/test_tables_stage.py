@@ -45,12 +45,13 @@ def test_stage_writes_all_reports_and_its_record(
     monkeypatch.chdir(run.root)
     stage.main()
     assert {path.name for path in Path("reports").iterdir()} == {
-        *("results.csv", "results.md", "comparisons.csv", "ablation.csv", "curves.csv", "index.html")
+        *("results.csv", "results.md", "comparisons.csv", "ablation.csv", "curves.csv", "occlusion.csv"),
+        "index.html",
     }
     record = next(record for record in read_records() if record.stage == "tables")
     assert record.path == Path("records/tables/all/record.json")
-    counts = {"results": 96.0, "comparisons": 66.0, "ablation": 0.0, "curves": 0.0, "missing": 0.0}
-    assert record.metrics["all"] == counts
+    counts = {"results": 96.0, "comparisons": 66.0, "ablation": 0.0, "curves": 0.0}
+    assert record.metrics["all"] == {**counts, "occlusion": 0.0, "missing": 0.0}
     assert "results/linear/irds-xsub/mtmc/seed-0.npz" in record.inputs
     first = {path.name: path.read_bytes() for path in Path("reports").iterdir()}
     stage.main()  # its own record is there now

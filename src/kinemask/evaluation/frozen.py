@@ -1,7 +1,7 @@
 """What probes learn from and leave behind: frozen features in, class scores and records out."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int
 
 from kinemask.errors import KinemaskError
 from kinemask.evaluation.metrics import score_metrics
-from kinemask.record import Clock, Record, hash_files, make_record
+from kinemask.record import Clock, Metrics, Record, hash_files, make_record
 from kinemask.section import Section
 from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
 from kinemask.storage import write_text, write_whole, writing
@@ -153,12 +153,14 @@ def keep_results(
     clock: Clock,
     encoders: Mapping[int, Path] | None = None,
     pair: str | None = None,
+    summary: Callable[[Metrics], Metrics] | None = None,
 ) -> list[Record]:
     """Score against the test labels, which nothing has seen before; write scores and record of each seed.
 
     A subset of the labels is kept beside the scores, the names of its clips, and counts as an input.
     `encoders` are the weights that each seed began with; None: frozen features were probed. Encoders of
     another benchmark: `pair` names it with this one as its target, and is what the records are about.
+    `summary` makes further metrics of those of a seed.
     """
     folder = BENCHMARKS / benchmark
     labels = read_split(folder, "test", with_labels=True)["label"].to_numpy()
@@ -177,13 +179,14 @@ def keep_results(
             write_text(path, pd.DataFrame({"name": names}).to_csv(index=False, lineterminator="\n"))
         learned_from = [encoders[seed]] if encoders else sorted((FEATURES / name).rglob("*.npy"))
         inputs = [*split, *learned_from, *subsets]
+        metrics = {one.setting: {**score_metrics(one.scores, labels), **one.values} for one in of_seed}
         record = make_record(
             stage=stage,
             subject=pair or benchmark,
             method=method,
             seed=seed,
             params=params,
-            metrics={one.setting: {**score_metrics(one.scores, labels), **one.values} for one in of_seed},
+            metrics=metrics if summary is None else metrics | summary(metrics),
             history=[row for one in of_seed for row in one.history],
             inputs=hash_files(inputs),
             hardware=hardware,

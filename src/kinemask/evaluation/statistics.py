@@ -46,13 +46,15 @@ class Comparison:
 
 
 def estimate(
-    correct: Bool[np.ndarray, "S N"],
+    correct: Bool[np.ndarray, "S N"] | Float[np.ndarray, "S N"],
     *,
     subjects: Num[np.ndarray, " N"],
     classes: Int[np.ndarray, " N"] | None,
     config: StatisticsConfig,
 ) -> Estimate:
     """Accuracy of S seeds on the same N test clips; percentile bootstrap interval of the mean over seeds.
+
+    `correct` are shares where a clip was answered several times, in as many forms.
 
     Subjects and seeds are both resampled with replacement (crossed: all seeds see the same people). A NaN or
     negative subject is unknown: that clip is its own cluster; if all clips are of one subject, clips are

@@ -18,6 +18,7 @@ from kinemask.run import EVALUATIONS, Pair, RunConfig
 from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkInfo, read_benchmark, read_split
 
 RESULTS = Path("results")
+_APART = tuple(one.name for one in EVALUATIONS if one.apart)
 _BEFORE = ("pretrain", "embed")  # stages that every evaluation rests on
 _SAME = 1e-6  # the record's accuracy and the one of the scores are the same number
 
@@ -72,13 +73,15 @@ class Cell:
 class Collected:
     """All that is on disk of the runs. `records` leave out the record of the tables themselves.
 
-    `cells` are the results, each of the last weights; `snapshots` those of earlier ones, in order of steps.
+    `cells` are the results, each of the last weights; `snapshots` those of earlier ones, in order of steps;
+    `apart` those of evaluations that have a table of their own.
     """
 
     run: RunConfig
     tests: Mapping[str, ScoredPart]
     cells: tuple[Cell, ...]
     snapshots: tuple[Cell, ...]
+    apart: tuple[Cell, ...]
     records: tuple[Record, ...]
     missing: tuple[str, ...]
     files: tuple[Path, ...]  # what the numbers rest on, below the root
@@ -114,7 +117,8 @@ def collect(root: Path, run: RunConfig) -> Collected:
     return Collected(
         run=run,
         tests=shelf.tests,
-        cells=tuple(cell for cell in cells if cell.step is None),
+        cells=tuple(cell for cell in cells if cell.step is None and cell.evaluation not in _APART),
+        apart=tuple(cell for cell in cells if cell.evaluation in _APART),
         snapshots=tuple(sorted((cell for cell in cells if cell.step is not None), key=_step)),
         records=records,
         looks=shelf.looks(),

@@ -17,6 +17,7 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid"} | {
 }
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 MAX_POINTS = 300  # of a curve: more cannot be seen at this size
+_SHORT = 5  # letters of a tick that lies level
 _WIDTH_INCHES = 3.9  # narrow, so that the text can be read on a phone
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
@@ -57,6 +58,17 @@ class Curve:
     label: str
     steps: tuple[float, ...]
     values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LevelLine:
+    """A method over levels of damage, in percent. `seeds`: the value of each seed at each place."""
+
+    label: str
+    series: int
+    places: tuple[float, ...]
+    means: tuple[float, ...]
+    seeds: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -140,6 +152,44 @@ def step_chart(
     axes.xaxis.set_minor_formatter("")
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.set_xlabel("step")
+    axes.set_ylabel("top1, %")
+    axes.grid()
+    axes.set_axisbelow(True)
+    _name_below(figure)
+    return _svg(figure, name)
+
+
+@rc_context(_STYLE)
+def level_chart(
+    lines: Sequence[LevelLine],
+    ticks: Sequence[tuple[float, str]],
+    *,
+    joined: bool,
+    title: str,
+    unit: str,
+    name: str,
+) -> str:
+    """Top1 over levels of damage; seeds as dots, means joined, or as bars where levels are names."""
+    longest = max(len(text) for _, text in ticks)
+    figure, axes = _figure(height=2.3 + 0.17 * len(lines) + (0.05 * longest if longest > _SHORT else 0))
+    apart = (
+        0.0 if joined else min(0.14, 0.7 / len(lines))
+    )  # beside one another, else they would lie in one place
+    for number, line in enumerate(lines):
+        colour, dashes = SERIES[line.series % len(SERIES)], DASHES[line.series % len(DASHES)]
+        places = [place + apart * (number - (len(lines) - 1) / 2) for place in line.places]
+        bars = {"linestyle": "none", "marker": "_", "markersize": 11, "markeredgewidth": 2.2}
+        style: dict[str, Any] = {"linestyle": dashes} if joined else bars
+        axes.plot(places, line.means, color=colour, linewidth=1.4, label=line.label, **style)
+        for place, values in zip(places, line.seeds, strict=True):
+            dots = axes.scatter([place] * len(values), values, s=10, zorder=3)
+            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9, clip_on=False)
+    axes.set_xticks([place for place, _ in ticks], [text for _, text in ticks])
+    if longest > _SHORT:
+        axes.tick_params(axis="x", rotation=30)
+    axes.set_ylim(bottom=0)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_xlabel(unit)
     axes.set_ylabel("top1, %")
     axes.grid()
     axes.set_axisbelow(True)

@@ -25,6 +25,8 @@ from kinemask.reporting.charts import (
 )
 from kinemask.reporting.collect import Collected
 from kinemask.reporting.markdown import about, how_to_read, leaks, missing_line, reference_line
+from kinemask.reporting.occlusion import how_to_read as how_to_read_occlusion
+from kinemask.reporting.occlusion import kept_blocks, level_charts, words_used
 from kinemask.reporting.tables import CONTROL, METRICS, UNLEAKED
 from kinemask.reporting.timing import instances
 from kinemask.run import EVALUATIONS
@@ -40,6 +42,8 @@ def report_html(
     ablation: pd.DataFrame,
     collected: Collected,
     config: StatisticsConfig,
+    *,
+    occlusion: pd.DataFrame,
 ) -> str:
     """The whole page. The same tables and records give the same bytes."""
     environment = Environment(
@@ -82,6 +86,9 @@ def report_html(
         reference=reference,
         ablation=ablation_blocks(ablation, reference, level),
         how_to_read_ablation=how_to_read_ablation(reference, config.confidence),
+        occlusion=kept_blocks(occlusion),
+        how_to_read_occlusion=how_to_read_occlusion(config.confidence),
+        level_charts=dict(level_charts(collected)),
         curves=training_charts(collected),
         step_charts=step_charts(collected),
         looks=look_charts(collected),
@@ -125,9 +132,10 @@ def glossary(collected: Collected) -> list[tuple[str, str]]:
     infos = [test.info for test in collected.tests.values()]
     used = {
         "method": {cell.method for cell in collected.cells},
-        "evaluation": {cell.evaluation for cell in collected.cells},
+        "evaluation": {cell.evaluation for cell in (*collected.cells, *collected.apart)},
         "metric": set(METRICS),
         "setting": {part.partition("=")[0] for cell in collected.cells for part in cell.setting.split()},
+        **words_used(collected),
         "axis": {"step"} if collected.snapshots else set(),
         "dataset": {info.dataset for info in infos},
         "protocol": {info.protocol for info in infos},

@@ -8,6 +8,7 @@ from kinemask.reporting.blocks import blocks
 from kinemask.reporting.collect import Collected
 from kinemask.reporting.curves import curves_table
 from kinemask.reporting.markdown import results_markdown
+from kinemask.reporting.occlusion import occlusion_table
 from kinemask.reporting.report import report_html
 from kinemask.reporting.tables import comparisons_table, csv_text, results_table
 from kinemask.storage import write_text
@@ -24,14 +25,18 @@ def write_reports(root: Path, collected: Collected, config: StatisticsConfig) ->
     comparisons = comparisons_table(collected, config)
     ablation = ablation_table(collected, config)
     curves = curves_table(collected, config)
+    occlusion = occlusion_table(collected, config)
     found = blocks(results, comparisons, collected, 1 - config.confidence)
     texts = {
         "results.csv": csv_text(results),
         "comparisons.csv": csv_text(comparisons),
         "ablation.csv": csv_text(ablation),
         "curves.csv": csv_text(curves),
-        "results.md": results_markdown(found, ablation, collected, confidence=config.confidence),
-        "index.html": report_html(results, comparisons, ablation, collected, config),
+        "occlusion.csv": csv_text(occlusion),
+        "results.md": results_markdown(
+            found, ablation, collected, occlusion=occlusion, confidence=config.confidence
+        ),
+        "index.html": report_html(results, comparisons, ablation, collected, config, occlusion=occlusion),
     }
     for name, text in texts.items():
         write_text(root / REPORTS / name, text)
@@ -40,5 +45,6 @@ def write_reports(root: Path, collected: Collected, config: StatisticsConfig) ->
         "comparisons": float(len(comparisons)),
         "ablation": float(len(ablation)),
         "curves": float(len(curves)),
+        "occlusion": float(len(occlusion)),
         "missing": float(len(collected.missing)),
     }
