@@ -20,9 +20,9 @@ from kinemask.run import EVALUATIONS
 from .conftest import Run, write_record
 
 MakeRun = Callable[..., Run]
-# How far the true class's score stands above the noise; nothing is better told apart than undamaged clips.
+# How far the true class's score stands above the noise.
 CASES = {
-    ("clean", UNDAMAGED): 3.0,
+    ("clean", UNDAMAGED): 1.5,
     ("clean", ("kind=part", "level=trunk", "fill=zero")): 0.0,
     ("clean", ("kind=part", "level=left_arm", "fill=zero")): 1.0,
     ("clean", ("kind=frames_absolute", "level=10", "fill=zero")): 2.0,
@@ -49,7 +49,8 @@ def add_occlusion(run: Run, *, methods: tuple[str, ...] = ("random", "mtmc")) ->
                 for pooling in ("max", "mean"):
                     for (probe, words), skill in CASES.items():
                         values = rng.normal(size=(len(labels), 6)).astype(np.float32)
-                        values[np.arange(len(labels)), labels] += skill + 0.3 * (pooling == "mean")
+                        more = 0.3 * (pooling == "mean") + seed * (words == UNDAMAGED)  # seeds differ
+                        values[np.arange(len(labels)), labels] += skill + more
                         setting = setting_of(pooling, probe, words)
                         scores[setting] = values
                         folds = {"validation_top1": 0.9 if pooling == "max" else 0.8, "missing": 0.25}
