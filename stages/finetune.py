@@ -4,7 +4,7 @@ import torch
 
 from kinemask.evaluation.features import EmbedConfig
 from kinemask.evaluation.finetune import FinetuneConfig, open_finetuning
-from kinemask.evaluation.frozen import keep_results
+from kinemask.evaluation.scoring import keep_results
 from kinemask.hardware import HardwareConfig, require_device
 from kinemask.record import Clock
 from kinemask.section import Section, load_params

@@ -21,7 +21,7 @@ from kinemask.encoders.base import Encoder
 from kinemask.encoders.transformer import TransformerEncoder
 from kinemask.evaluation.features import EmbedConfig, read_encoder
 from kinemask.evaluation.few import draw_labelled, percent_text
-from kinemask.evaluation.frozen import Probed, Subset
+from kinemask.evaluation.frozen import ABSENT_SCORE, Probed, Subset
 from kinemask.hardware import HardwareConfig
 from kinemask.methods.base import Domain
 from kinemask.methods.supervised import (
@@ -215,6 +215,7 @@ class Finetuning:
 
     @torch.no_grad()
     def _scores(self, model: Supervised) -> Float32[np.ndarray, "E K"]:
+        """Of the test clips; a class without training clips is never the answer, as in the probes."""
         model.eval()
         clips = to_device(self.test, self.hardware.device)
         num_frames = self.recipe.inputs.num_frames
@@ -222,7 +223,9 @@ class Finetuning:
         for chosen in torch.split(torch.arange(len(clips), device=clips.offsets.device), self.embed.batch):
             batch = centre_crop(clips.select(chosen), share=self.embed.crop_share, num_frames=num_frames)
             found.append(model.scores(batch).float().cpu().numpy())
-        return np.concatenate(found)
+        scores = np.concatenate(found)
+        scores[:, np.setdiff1d(np.arange(scores.shape[1]), self.train.labels)] = ABSENT_SCORE
+        return scores
 
     def _identity(self, seed: int, rows: Int[np.ndarray, " L"]) -> dict[str, str]:
         """What makes two runs the same run, as in a pretraining, with the weights it starts from."""

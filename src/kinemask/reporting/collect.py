@@ -15,7 +15,14 @@ from kinemask.evaluation.metrics import rank_of_truth
 from kinemask.looks import Looks, looks_path, read_looks
 from kinemask.record import RECORDS, Record, read_records
 from kinemask.run import RunConfig
-from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkInfo, read_benchmark, read_split
+from kinemask.skeleton.benchmark import (
+    BENCHMARKS,
+    TEST_LABELS,
+    BenchmarkInfo,
+    read_benchmark,
+    read_split,
+)
+from kinemask.skeleton.truth import read_test_labels
 
 FINETUNE = "finetune"  # only of the methods that run.finetune names
 EVALUATIONS = ("linear", "knn", "few", FINETUNE)
@@ -123,7 +130,7 @@ class _Shelf:
             folder = BENCHMARKS / name
             if (root / folder).is_dir():
                 self.tests[name] = _scored_part(root / folder)
-                self.files |= {folder / "benchmark.json", folder / "test.parquet"}
+                self.files |= {folder / file for file in ("benchmark.json", "test.parquet", TEST_LABELS)}
             else:
                 self.gaps[f"{name}: no {folder}"] = []
 
@@ -200,9 +207,9 @@ def _step(cell: Cell) -> int:
 
 
 def _scored_part(folder: Path) -> ScoredPart:
-    table = read_split(folder, "test", with_labels=True)
-    columns = (table[name].to_numpy() for name in ("label", "subject", "leaked"))
-    return ScoredPart(read_benchmark(folder), *columns)
+    table = read_split(folder, "test", with_labels=False)
+    subjects, leaked = (table[name].to_numpy() for name in ("subject", "leaked"))
+    return ScoredPart(read_benchmark(folder), read_test_labels(folder), subjects, leaked)
 
 
 def _ranks(root: Path, path: Path, test: ScoredPart, record: Record) -> dict[str, Int[np.ndarray, " N"]]:
