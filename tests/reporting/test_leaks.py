@@ -19,6 +19,7 @@ from kinemask.reporting.write import write_reports
 from kinemask.run import RunConfig
 from kinemask.skeleton.benchmark import TEST_LABELS
 from kinemask.skeleton.truth import read_test_labels
+from tests.project import NOTHING_NAMED
 
 from .conftest import Run, write_benchmark_files, write_record
 
@@ -29,7 +30,7 @@ ALL = ("mean", "std", "ci_low", "ci_high")
 
 
 def tiny_run(root: Path, num_leaked: int) -> Run:
-    config = RunConfig(benchmarks=("irds-xsub",), methods=("random", "mtmc"), finetune=(), seeds=(0, 1))
+    config = RunConfig(benchmarks=("irds-xsub",), methods=("random", "mtmc"), **NOTHING_NAMED, seeds=(0, 1))
     write_benchmark_files(root, "irds-xsub", num_clips=4, num_classes=3, num_leaked=num_leaked)
     labels = np.array([0, 1, 2, 0])
     for method, right in RIGHT.items():

@@ -111,13 +111,13 @@ def apart_from_step(setting: str) -> tuple[str, int | None]:
 def read_probe_data(task: ProbeTask, *, min_train: int = 1) -> ProbeData:
     """The features with the training labels.
 
-    Raises FeaturesError if they are not those of the benchmark, or TooFewClips if fewer than `min_train` train.
+    Raises FeaturesError if they are not those of the benchmark, TooFewClips below `min_train` training clips.
     """
     train = read_split(task.benchmark, "train", with_labels=True)
     if len(train) < min_train:
         raise TooFewClips(
-            f"{task.benchmark}: this evaluation tries itself on held-out training clips and needs at least "
-            f"{min_train}, found {len(train)}: take {task.benchmark.name} out of run.benchmarks, or get it more"
+            f"{task.benchmark}: {len(train)} clip to train on, and to choose by some of them takes at least "
+            f"{min_train}: take {task.benchmark.name} out of run.benchmarks, or give it more"
         )
     num_test = len(read_split(task.benchmark, "test", with_labels=False))
     cure = "run `dvc repro embed`"

@@ -12,6 +12,7 @@ from kinemask.evaluation.frozen import apart_from_step
 from kinemask.evaluation.statistics import Comparison, Estimate, StatisticsConfig, compare, estimate, holm
 from kinemask.record import Record
 from kinemask.reporting.collect import Cell, Collected, ScoredPart
+from kinemask.run import scored_on
 
 CONTROL = "random"  # the encoder with its first weights, which every method has to beat
 CHOOSES = "validation_top1"  # from folds of the training part: all that may choose a setting
@@ -90,7 +91,8 @@ def chosen_settings(records: Iterable[Record]) -> dict[Key, str]:
         for setting, metrics in record.metrics.items():
             is_last = apart_from_step(setting)[1] is None
             if record.method is not None and "pooling=" in setting and is_last:
-                key = (record.subject, record.method, record.stage, apart_from_pooling(setting))
+                names = (scored_on(record.subject), record.method, record.stage)
+                key = (*names, apart_from_pooling(setting))
                 values.setdefault(key, {}).setdefault(setting, []).append(metrics.get(CHOOSES, float("nan")))
     chosen = {}
     for key, by_setting in values.items():
@@ -195,8 +197,12 @@ def _clips(test: ScoredPart) -> dict[str, int]:
 def origin(collected: Collected, cell: Cell) -> dict[str, Any]:
     """Where a result comes from: names, stream and epoch of its encoders, and the commits that ran."""
     runs = {
-        stage: [r for r in collected.of_run(stage, cell.benchmark, cell.method) if r.seed in cell.seeds]
-        for stage in ("pretrain", "embed", cell.evaluation)
+        stage: [r for r in collected.of_run(stage, subject, cell.method) if r.seed in cell.seeds]
+        for stage, subject in (
+            ("pretrain", cell.trained_on),
+            ("embed", cell.trained_on),
+            (cell.evaluation, cell.subject),
+        )
     }
     trained = runs["pretrain"]
     epochs = [value for one in trained if (value := one.metrics.get("all", {}).get("epochs")) is not None]
