@@ -15,7 +15,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 TRUTH = "kinemask.skeleton.truth"
 # What scores, starts and shows, after the last choice is made.
 MAY_SEE = ("evaluation.scoring", "evaluation.run_probe")
-SHOWING = ("cli", "grid", "params", "pictures", "reporting", "tracking")
+SHOWING = ("cli", "grid", "params", "pictures", "plan", "reporting", "tracking")
 
 
 def write_parts(folder: Path, names: list[str], labels: dict[str, int]) -> None:
