@@ -15,6 +15,7 @@ import pytest
 from kinemask.datasets.protocols import odd_subjects, train_cameras
 from kinemask.evaluation import fit_pool
 from kinemask.params import check
+from kinemask.plan import write_plan
 from kinemask.record import Record, read_records
 from kinemask.run import EVALUATIONS, Evaluation
 from kinemask.section import read_yaml
@@ -111,17 +112,18 @@ class WholeRun:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self._monkeypatch = folder, monkeypatch
+        self.params = check(folder / "params.yaml")
         monkeypatch.syspath_prepend(str(STAGES))
         monkeypatch.setattr(fit_pool, "start_workers", _no_workers)
         monkeypatch.setattr(Tracker, "start", lambda **identity: Tracker())
 
     def split(self) -> None:
         """The params checked, and the clips divided."""
-        self._stage("check_params")
+        write_plan(self.params, self.folder)
         packed = open_packed(self.folder / PACKED / "kinesim")
-        for name, config in check(self.folder / "params.yaml").benchmarks.items():
-            if name in (BENCHMARK, TARGET):
-                write_benchmark(self.folder / BENCHMARKS / name, name=name, config=config, packed=packed)
+        for name in (BENCHMARK, TARGET):
+            config = self.params.benchmarks[name]
+            write_benchmark(self.folder / BENCHMARKS / name, name=name, config=config, packed=packed)
 
     def train(self, method: str) -> None:
         """An encoder and its features."""
@@ -130,7 +132,7 @@ class WholeRun:
 
     def evaluate(self, evaluation: Evaluation, method: str) -> list[Record]:
         """One evaluation of a method, on all that it is for; the records it leaves."""
-        for subject in check(self.folder / "params.yaml").run.subjects_of(evaluation.name):
+        for subject in self.params.run.subjects_of(evaluation.name):
             self._stage(evaluation.name, subject, method)
         return [record for record in read_records(self.folder) if record.stage == evaluation.name]
 
