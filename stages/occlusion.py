@@ -3,11 +3,11 @@
 import torch
 
 from kinemask.evaluation.features import EmbedConfig
-from kinemask.evaluation.frozen import keep_results
 from kinemask.evaluation.kept import kept_metrics
 from kinemask.evaluation.linear_probe import LinearConfig
 from kinemask.evaluation.occlusion import OcclusionConfig
 from kinemask.evaluation.run_occlusion import open_occlusion
+from kinemask.evaluation.scoring import keep_results
 from kinemask.hardware import HardwareConfig, require_device
 from kinemask.record import Clock
 from kinemask.section import Section, load_params

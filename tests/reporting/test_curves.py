@@ -12,6 +12,7 @@ from kinemask.reporting.collect import collect
 from kinemask.reporting.curves import CURVE_COLUMNS, curves_table
 from kinemask.reporting.tables import chosen_settings
 from kinemask.reporting.write import write_reports
+from kinemask.skeleton.truth import read_test_labels
 
 from .conftest import Run, write_record
 
@@ -22,7 +23,7 @@ STEPS, EPOCHS = 800, 40.0
 
 def add_snapshots(run: Run, method: str, seed: int, *, validation_top1: float = 0.99) -> None:
     """Scores of snapshots beside those that are there, as the linear and knn stages write them."""
-    labels = pd.read_parquet(run.root / "data/benchmarks/irds-xsub/test.parquet")["label"].to_numpy()
+    labels = read_test_labels(run.root / "data/benchmarks/irds-xsub")
     rng = np.random.default_rng(seed)
     for evaluation in ("linear", "knn"):
         path = run.root / f"results/{evaluation}/irds-xsub/{method}/seed-{seed}.npz"

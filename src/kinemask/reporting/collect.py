@@ -15,7 +15,14 @@ from kinemask.evaluation.metrics import rank_of_truth
 from kinemask.looks import Looks, looks_path, read_looks
 from kinemask.record import RECORDS, Record, read_records
 from kinemask.run import EVALUATIONS, Pair, RunConfig
-from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkInfo, read_benchmark, read_split
+from kinemask.skeleton.benchmark import (
+    BENCHMARKS,
+    TEST_LABELS,
+    BenchmarkInfo,
+    read_benchmark,
+    read_split,
+)
+from kinemask.skeleton.truth import read_test_labels
 
 RESULTS = Path("results")
 _APART = tuple(one.name for one in EVALUATIONS if one.apart)
@@ -141,7 +148,7 @@ class _Shelf:
             folder = BENCHMARKS / name
             if (root / folder).is_dir():
                 self.tests[name] = _scored_part(root / folder)
-                self.files |= {folder / "benchmark.json", folder / "test.parquet"}
+                self.files |= {folder / file for file in ("benchmark.json", "test.parquet", TEST_LABELS)}
             else:
                 self.gaps[f"{name}: no {folder}"] = []
 
@@ -219,9 +226,9 @@ def _step(cell: Cell) -> int:
 
 
 def _scored_part(folder: Path) -> ScoredPart:
-    table = read_split(folder, "test", with_labels=True)
-    columns = (table[name].to_numpy() for name in ("label", "subject", "leaked"))
-    return ScoredPart(read_benchmark(folder), *columns)
+    table = read_split(folder, "test", with_labels=False)
+    subjects, leaked = (table[name].to_numpy() for name in ("subject", "leaked"))
+    return ScoredPart(read_benchmark(folder), read_test_labels(folder), subjects, leaked)
 
 
 def _ranks(root: Path, path: Path, test: ScoredPart, record: Record) -> dict[str, Int[np.ndarray, " N"]]:

@@ -68,10 +68,11 @@ def about(collected: Collected, benchmark: str) -> str:
     """What a benchmark is, in one sentence of counts."""
     test = collected.tests[benchmark]
     info, people = test.info, len(set(test.subjects.tolist()))
+    scored = "to test on" if info.part == "test" else "held out of the training part to choose and tune with"
     part = "" if info.complete else " Only a part of the recordings was used: compare with nothing published."
     return (
         f"{info.dataset}, protocol {info.protocol}, size {info.size}: {info.num_train:,} clips to train "
-        f"on, {info.num_test:,} clips of {people} people to test on, {len(info.class_names)} classes.{part}"
+        f"on, {info.num_test:,} clips of {people} people {scored}, {len(info.class_names)} classes.{part}"
     )
 
 
