@@ -168,7 +168,9 @@ class _Cells:
     clusters: Int[np.ndarray, " N"]
     num_classes: int
 
-    def sum(self, column: Int[np.ndarray, " N"], weights: Float[np.ndarray, " N"]) -> Float[np.ndarray, "G K"]:
+    def sum(
+        self, column: Int[np.ndarray, " N"], weights: Float[np.ndarray, " N"]
+    ) -> Float[np.ndarray, "G K"]:
         shape = (int(self.clusters.max()) + 1, self.num_classes)
         cell = np.ravel_multi_index((self.clusters, column), shape)
         return np.bincount(cell, weights, minlength=shape[0] * shape[1]).reshape(shape)
