@@ -12,7 +12,7 @@ from kinemask.reporting.tables import (
     CONTROL,
     UNLEAKED,
     apart_from_pooling,
-    chosen_settings,
+    chosen_of,
     comparison_line,
     correct_by_holm,
     result_line,
@@ -100,7 +100,7 @@ def how_to_read(reference: str, confidence: float) -> str:
 
 def _chosen_cells(collected: Collected, benchmark: str) -> list[Cell]:
     """The cells of a benchmark that are shown, with the pooling chosen; the reference comes first."""
-    chosen = chosen_settings(collected.records)
+    chosen = chosen_of(collected)
     run = collected.run
 
     def is_chosen(cell: Cell) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from kinemask.reporting.collect import Collected
-from kinemask.reporting.tables import CONTROL, UNLEAKED, Key, apart_from_pooling, chosen_settings
+from kinemask.reporting.tables import CONTROL, UNLEAKED, Key, apart_from_pooling, chosen_of
 
 REFERENCES = Path(__file__).with_name("reference.csv")
 BETTER, WORSE = "▲", "▼"
@@ -58,7 +58,7 @@ def blocks(
     results: pd.DataFrame, comparisons: pd.DataFrame, collected: Collected, level: float
 ) -> tuple[Block, ...]:
     """Rows as in the table; a verdict where p against the control with its best pooling is below `level`."""
-    chosen = chosen_settings(collected.records)
+    chosen = chosen_of(collected)
     verdicts = {prefix: _verdicts(comparisons, chosen, level, prefix) for prefix in ("", UNLEAKED)}
     found: dict[tuple[str, str], dict[tuple[str, str], dict[str, Line]]] = {}
     for line in _lines(results):

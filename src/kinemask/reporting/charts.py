@@ -15,7 +15,7 @@ from kinemask.reporting.blocks import Block, row_label
 from kinemask.reporting.collect import Cell, Collected
 from kinemask.reporting.curves import StepCurve, step_curves
 from kinemask.reporting.figures import DASHES, Bar, Curve, StepLine
-from kinemask.reporting.tables import CONTROL, apart_from_pooling, chosen_settings
+from kinemask.reporting.tables import CONTROL, apart_from_pooling, chosen_of
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def step_charts(collected: Collected) -> list[tuple[str, list[Chart]]]:
         if curve.chosen and apart in SHOWN:
             grouped.setdefault((curve.last.benchmark, curve.last.evaluation, apart), []).append(curve)
     charts: dict[str, list[Chart]] = {}
-    all_chosen = chosen_settings(collected.records)
+    all_chosen = chosen_of(collected)
     for number, ((benchmark, evaluation, apart), curves) in enumerate(grouped.items()):
         what = f"{evaluation} {apart}".strip()
         chosen = all_chosen.get((benchmark, CONTROL, evaluation, apart))
