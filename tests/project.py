@@ -1,5 +1,6 @@
 """A copy of the project with a tiny params.yaml, in which the whole graph runs in well under a minute."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,10 +11,15 @@ from typing import Any
 
 import yaml
 
-from kinemask.section import read_yaml
+from kinemask.run import EVALUATIONS
+from kinemask.section import plan_file, read_yaml
+from kinemask.storage import write_text
 
 ROOT = Path(__file__).parents[1]
 _COPIED = ("src", "stages", "dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore")
+
+# `run` without the evaluations that are only for what it names.
+NOTHING_NAMED: dict[str, tuple[()]] = {one.name: () for one in EVALUATIONS if one.listed or one.pairs}
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -21,7 +27,7 @@ Edit = Callable[[dict[str, Any]], None]
 def make_tiny(params: dict[str, Any]) -> None:
     """Few simulated people, few steps; the schema and the graph stay those of the project."""
     params["run"] = {
-        "benchmarks": ["kinesim-xsub"], "methods": ["mtmc", "random"], "finetune": [], "seeds": [0, 1]
+        "benchmarks": ["kinesim-xsub"], "methods": ["mtmc", "random"], **NOTHING_NAMED, "seeds": [0, 1]
     }  # fmt: skip
     params["datasets"]["kinesim"] |= {"actions": 4, "subjects": 4, "replications": 1}
     params["datasets"]["irds"]["one_clip_in"] = 12
@@ -34,6 +40,15 @@ def make_tiny(params: dict[str, Any]) -> None:
     finetune = params["evaluation"]["finetune"]["gru"]["small"]
     finetune |= {"batch_size": 16, "budget": {"steps": 30}, "log_every_steps": 5, "checkpoint_every_steps": 5}
     params["evaluation"]["statistics"] |= {"resamples": 100, "permutations": 100}
+
+
+def write_sections(values: dict[str, Any], root: Path = Path()) -> None:
+    """What the params stage writes of these sections of params.yaml, which nobody checks here."""
+    places = {"run": values["run"]} if "run" in values else {}
+    for kind in ("datasets", "benchmarks", "evaluation"):
+        places |= {f"{kind}.{name}": section for name, section in values.get(kind, {}).items()}
+    for place, section in places.items():
+        write_text(root / plan_file(place), json.dumps(section))
 
 
 class Project:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from kinemask.section import read_yaml
-from tests.project import Project, make_tiny, stages_run
+from tests.project import NOTHING_NAMED, Project, make_tiny, stages_run
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,9 @@ def test_an_ablation_is_one_line_of_dvc(finished):
     ran = stages_run(done.stdout + done.stderr)
     assert {"pretrain@kinesim-xsub-mtmc", "tables"} <= set(ran)
     assert not any(name.endswith("-random") for name in ran)
-    method = json.loads((finished.folder / "data/plan/mtmc.json").read_text())["method"]["small"]["method"]
+    method = json.loads((finished.folder / "data/plan/methods/mtmc.json").read_text())["method"]["small"][
+        "method"
+    ]
     assert method["mask"]["motion"] == "uniform"
     assert method["extreme_view"]["axis_mask"] is None
     assert method["normal_view"]["reverse"] == {"probability": 0.5}
@@ -147,7 +149,7 @@ def test_snapshots_give_a_curve_that_starts_at_the_control_and_ends_at_the_resul
 def test_a_grid_is_one_command_and_the_way_back_runs_nothing_again(finished):
     before = read_yaml(finished.folder / "params.yaml")["run"]
     grid = {
-        "benchmarks": ["kinesim-xsub"], "methods": ["random", "raw"], "finetune": [], "seeds": [0],
+        "benchmarks": ["kinesim-xsub"], "methods": ["random", "raw"], **NOTHING_NAMED, "seeds": [0],
         "reference": "raw",
     }  # fmt: skip
     finished.edit(lambda params: params.update(grids={"floor": grid}))

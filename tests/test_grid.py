@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from kinemask.cli import app
 from kinemask.grid import with_run
 from kinemask.section import read_yaml
-from tests.project import ROOT, make_tiny
+from tests.project import NOTHING_NAMED, ROOT, make_tiny
 from tests.reporting.conftest import write_record
 
 NEW = {
@@ -97,7 +97,7 @@ def project(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     params = read_yaml(ROOT / "params.yaml")
     make_tiny(params)
-    common = {"benchmarks": ["kinesim-xsub"], "finetune": [], "seeds": [0, 1]}
+    common = {"benchmarks": ["kinesim-xsub"], **NOTHING_NAMED, "seeds": [0, 1]}
     params["grids"] = {
         "two": {**common, "methods": ["mtmc", "random"], "more_seeds": {"mtmc": [2]}},
         "one": {**common, "methods": ["raw"]},

@@ -40,7 +40,7 @@ def test_the_example_of_the_readme_runs_as_it_stands_there(tmp_path):
         params["run"]["benchmarks"] = ["mine-xsub"]
 
     project = Project.copy(tmp_path, edit)
-    project.run("python", "-c", "from kinemask.params import check; check()")
+    project.run("python", "stages/check_params.py")
     for stage, name in (("download", "mine"), ("preprocess", "mine"), ("split", "mine-xsub")):
         project.run("python", f"stages/{stage}.py", name)
     about = read_benchmark(tmp_path / "data/benchmarks/mine-xsub")

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from kinemask.params import check, check_values, write_plan
-from kinemask.section import PLAN, ParamsError, read_yaml
+from kinemask.params import check, check_values
+from kinemask.plan import write_plan
+from kinemask.section import ParamsError, plan_file, read_yaml
 from tests.datasets.test_raw_folder import SECTION
-from tests.project import ROOT
+from tests.project import NOTHING_NAMED, ROOT
 
 RUN = read_yaml(ROOT / "params.yaml")["run"]
 
@@ -29,7 +30,7 @@ def problems(tmp_path) -> Callable[..., str]:
             f"{name}-xsub": {"dataset": name, "protocol": "xsub", "size": "small"}
             for name in params["datasets"]
         }
-        params["run"] = {"benchmarks": ["mine-xsub"], "methods": ["random"], "finetune": [], "seeds": [0]}
+        params["run"] = {"benchmarks": ["mine-xsub"], "methods": ["random"], **NOTHING_NAMED, "seeds": [0]}
         params["grids"] = {}
         params["methods"]["random"]["small"] = {"inputs": {"origin_joint": "hip"}}
         edit(params)
@@ -112,7 +113,7 @@ def four_segments(params: dict[str, Any]) -> None:
     params["methods"]["mtmc"]["small"]["method"]["mask"]["num_segments"] = 3
     params["methods"]["four"] = {"base": "mtmc", "changes": {"method": {"mask": {"num_segments": 4}}}}
     params["methods"]["more"] = {"base": "four", "changes": {"training": {"batch_size": 8}}}
-    params["run"] = {"benchmarks": ["wmft-xsub"], "methods": ["random"], "finetune": [], "seeds": [0]}
+    params["run"] = {"benchmarks": ["wmft-xsub"], "methods": ["random"], **NOTHING_NAMED, "seeds": [0]}
     params["grids"] = {}
 
 
@@ -161,7 +162,7 @@ def test_the_params_stage_tells_of_presets_that_do_not_run(forgiven, monkeypatch
     monkeypatch.setattr(sys, "argv", ["check_params.py"])
     runpy.run_path(str(ROOT / "stages/check_params.py"), run_name="__main__")
     assert capsys.readouterr() == ("", "".join(f"{line}\n" for line in LINES))
-    assert sorted(path.name for path in forgiven.glob("data/plan/*.json")) == ["random.json"]
+    assert sorted(path.name for path in forgiven.glob("data/plan/methods/*.json")) == ["random.json"]
 
 
 def test_a_rule_that_an_entry_in_full_breaks_is_told_even_if_it_does_not_run(problems):
@@ -217,7 +218,7 @@ def test_the_plan_describes_the_simulated_people_that_a_size_asks_for(tmp_path):
         ROOT / "params.yaml",
     )
     write_plan(params, tmp_path)
-    plans = [json.loads((tmp_path / PLAN / f"{name}.json").read_text()) for name in params.run.methods]
+    plans = [json.loads((tmp_path / plan_file("plan", name)).read_text()) for name in params.run.methods]
     section = params.datasets["kinesim"].model_dump(mode="json")
     assert plans[0]["simulated"]["small"] == {**section, "seed": 100, "subjects": 36}
     assert plans[0]["simulated"]["small"] != section

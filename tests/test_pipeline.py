@@ -1,4 +1,5 @@
 import ast
+import copy
 import importlib
 import json
 import re
@@ -10,15 +11,19 @@ import pytest
 import yaml
 from dvc.utils.serialize import load_yaml
 
-from kinemask.params import FINETUNED, Params, check, write_plan
-from kinemask.section import PLAN, read_yaml
+from kinemask.params import Params, check, check_values
+from kinemask.plan import NAMED, write_plan
+from kinemask.run import EVALUATIONS, Pair, RunConfig
+from kinemask.section import PLAN, UNPLANNED, plan_file, read_yaml
 from kinemask.training.recipe import Preset
+from tests.project import NOTHING_NAMED
 
 ROOT = Path(__file__).parents[1]
 STAGES = {"params": "check_params"}  # stage -> script, where the names differ
 # What only starts, shows, sends, keeps or stops. No number depends on it: editing it makes nothing run again.
 OBSERVERS = {"stage", "errors", "progress", "run_key", "storage", "tracking", "workers"}
 PACKAGE = "kinemask"
+TO_COME = {"semi", "occlusion", "transfer"}  # evaluations that have no stage yet
 
 sys.path.insert(0, str(ROOT / "stages"))
 
@@ -79,38 +84,87 @@ def test_a_stage_depends_on_the_code_it_imports_and_on_no_other(name):
     assert all((ROOT / dep).exists() for dep in deps)
 
 
+def reads(name: str) -> dict[str, str]:
+    """Field -> place in params.yaml of what a stage reads."""
+    return getattr(importlib.import_module(STAGES.get(name, name)), "READS", {})
+
+
 @EACH_STAGE
-def test_a_stage_lists_exactly_the_params_it_reads(name):
-    module = importlib.import_module(STAGES.get(name, name))
-    listed = [
-        place.replace("${key}", "*").replace("${item.benchmark}", "*").replace("${item.method}", "*")
-        for place in body(name).get("params", [])
-    ]
-    reads = getattr(module, "READS", {})
-    places = [place.format(dataset="*", benchmark="*", method="*") for place in reads.values()]
-    free = {"hardware", "download"}  # where it runs and where bytes come from: both change no result
-    in_plan = [place for place in places if place.startswith("plan.")]
-    assert sorted(listed) == sorted(place for place in places if place not in {*free, *in_plan})
-    # What stands in the plan of a method is a file to DVC, which the params stage writes.
-    assert (f"{PLAN}/${{item.method}}.json" in body(name)["deps"]) == bool(in_plan)
+def test_a_stage_depends_on_exactly_the_files_of_the_plan_that_it_reads(name):
+    key = "${key}" if "do" in pipelines()[name] else "${item.benchmark}"
+    places = [place.format(dataset=key, benchmark=key, method="") for place in reads(name).values()]
+    files = {plan_file(place, "${item.method}") for place in places if place not in UNPLANNED}
+    deps = [Path(dep) for dep in body(name)["deps"]]
+    assert {dep for dep in deps if dep.is_relative_to(PLAN)} == files
+    assert not {dep for dep in deps if dep.name == "params.yaml"} or name == "params"
+    assert "params" not in body(name)  # for each instance DVC would read all of params.yaml again
 
 
 def test_the_plan_of_a_method_holds_what_stages_read_of_it_and_only_of_methods_that_run(tmp_path):
     params = check(ROOT / "params.yaml")
     write_plan(params, tmp_path)
+    gone = tmp_path / plan_file("plan", "gone")
+    gone.write_text("{}")
     write_plan(params, tmp_path)  # what an earlier run left is replaced
-    files = {path.stem: json.loads(path.read_text()) for path in (tmp_path / PLAN).iterdir()}
+    files = {path.stem: json.loads(path.read_text()) for path in gone.parent.iterdir()}
     assert set(files) == set(params.run.methods)
     places = {
         place.removeprefix("plan.")
         for name in pipelines()
-        for place in getattr(importlib.import_module(STAGES.get(name, name)), "READS", {}).values()
+        for place in reads(name).values()
         if place.startswith("plan.")
     }
     for name, plan in files.items():
         assert set(plan) == places
         assert Preset.model_validate_json(json.dumps(plan["method"])) == params.methods[name]
         assert tuple(plan["seeds"]) == params.run.seeds_of(name)
+
+
+def test_the_plan_says_what_params_yaml_says(tmp_path):
+    params = check(ROOT / "params.yaml")
+    write_plan(params, tmp_path)
+    for kind, sections in {
+        "datasets": params.datasets,
+        "benchmarks": params.benchmarks,
+        "evaluation": dict(params.evaluation),
+    }.items():
+        assert {path.stem for path in (tmp_path / PLAN / kind).iterdir()} == set(sections)
+        for name, section in sections.items():
+            text = (tmp_path / plan_file(f"{kind}.{name}")).read_text()
+            assert type(section).model_validate_json(text) == section
+    assert RunConfig.model_validate_json((tmp_path / plan_file("run")).read_text()) == params.run
+
+
+def test_one_edit_changes_the_files_of_the_plan_that_it_touches_and_no_other(tmp_path):
+    values = read_yaml(ROOT / "params.yaml")
+
+    def written(edit) -> dict[Path, str]:
+        changed = copy.deepcopy(values)
+        edit(changed)
+        write_plan(check_values(changed, ROOT / "params.yaml"), tmp_path)
+        files = [path for path in tmp_path.rglob("*") if path.is_file()]
+        return {path.relative_to(tmp_path): path.read_text() for path in files}
+
+    def touched(edit) -> set[Path]:
+        before, after = written(lambda params: None), written(edit)
+        return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+
+    assert touched(lambda params: params["hardware"].update(processes=7)) == set()
+    assert touched(lambda params: params.update(datasets=dict(reversed(params["datasets"].items())))) == set()
+    assert touched(lambda params: params["evaluation"]["knn"].update(ks=[3])) == {plan_file("evaluation.knn")}
+    assert touched(lambda params: params["datasets"]["wmft"].update(one_clip_in=2)) == {
+        plan_file("datasets.wmft")
+    }
+    other = {"dataset": "wmft", "protocol": "xsub", "size": "paper"}
+    assert touched(lambda params: params["benchmarks"].update(mine=other)) == {plan_file("benchmarks.mine")}
+    assert touched(lambda params: params["run"].update(seeds=[0])) == {
+        plan_file("run"),
+        *(plan_file("plan", method) for method in values["run"]["methods"]),
+    }
+    assert touched(lambda params: params["run"].update(finetune=["mtmc"])) == {
+        plan_file("run"),
+        Path("records/finetune/methods.txt"),
+    }
 
 
 @EACH_STAGE
@@ -122,8 +176,9 @@ def test_nothing_runs_before_the_params_are_checked():
     for name in pipelines():
         if name in ("params", "preprocess", "split", "tables", "embed", "linear", "knn", "few"):
             continue  # params itself, and stages that depend on what download or pretrain made
-        # Both are written by the stage that checks.
-        assert {"data/params.checked", f"{PLAN}/${{item.method}}.json"} & set(body(name)["deps"])
+        assert any(
+            dep.startswith(f"{PLAN}/") for dep in body(name)["deps"]
+        )  # which the stage that checks writes
 
 
 def test_our_reading_of_the_params_is_that_of_dvc():
@@ -153,14 +208,13 @@ def test_no_value_of_the_methods_is_shared_by_an_anchor():
 def test_every_key_of_the_file_is_read_by_a_stage_or_by_the_graph():
     read = {"run", "benchmarks", "grids"}  # the graph itself, and other values of its `run`
     for name in pipelines():
-        module = importlib.import_module(STAGES.get(name, name))
-        read |= {place.split(".")[0] for place in getattr(module, "READS", {}).values()}
+        read |= {place.split(".")[0] for place in reads(name).values()}
     read = (read - {"plan"}) | {"methods"}  # the plan is made of `methods` and `run`
     assert set(Params.model_fields) == read | {"evaluation"}
     evaluations = {
         place.split(".")[1]
         for name in pipelines()
-        for place in getattr(importlib.import_module(STAGES.get(name, name)), "READS", {}).values()
+        for place in reads(name).values()
         if place.startswith("evaluation.")
     }
     assert set(Params.model_fields["evaluation"].annotation.model_fields) == evaluations
@@ -171,13 +225,11 @@ def test_no_array_made_from_recordings_is_ever_pushed():
     settings = {place: how for out in outs if isinstance(out, dict) for place, how in out.items()}
     plain = [out for out in outs if isinstance(out, str)]
     assert {out.split("/")[0] for out in plain} <= {"records", "data"}
-    # A line of text, and recipes.
-    assert [out for out in plain if out.startswith("data")] == ["data/params.checked", str(PLAN)]
-    assert str(FINETUNED) in plain
+    assert [out for out in plain if out.startswith("data")] == [str(PLAN)]  # recipes
     kept = {place for place, how in settings.items() if how.get("push") is False or how.get("cache") is False}
     assert kept == set(settings)
     assert {place.split("/")[1] for place in kept if place.startswith("results")} == {
-        "pretrain", "embed", "linear", "knn", "few", "finetune",
+        "pretrain", "embed", *(one.name for one in EVALUATIONS if one.name not in TO_COME),
     }  # fmt: skip
 
 
@@ -187,23 +239,42 @@ def test_usage_reports_are_off():
     assert "check_update = false" in config
 
 
-def test_every_matrix_entry_is_what_run_asks_for():
-    for stage in ("pretrain", "embed", "linear", "knn", "few"):
-        matrix = pipelines()[stage]["matrix"]
-        assert matrix == {"benchmark": "${run.benchmarks}", "method": "${run.methods}"}
-    matrix = pipelines()["finetune"]["matrix"]
-    assert matrix == {"benchmark": "${run.benchmarks}", "method": "${run.finetune}"}
+def test_every_evaluation_is_a_stage_of_what_run_names_for_it():
+    stages = pipelines()
+    for stage in ("pretrain", "embed"):
+        assert stages[stage]["matrix"] == {"benchmark": "${run.benchmarks}", "method": "${run.methods}"}
+    assert {one.name for one in EVALUATIONS} - stages.keys() == TO_COME
+    for one in EVALUATIONS:
+        if one.name not in TO_COME:
+            where = {"pair": f"${{run.{one.name}}}"} if one.pairs else {"benchmark": "${run.benchmarks}"}
+            methods = f"${{run.{one.name}}}" if one.listed else "${run.methods}"
+            assert stages[one.name]["matrix"] == {**where, "method": methods}
+            subject = "${item.pair.source}-to-${item.pair.target}" if one.pairs else "${item.benchmark}"
+            folder = f"{one.name}/{subject}/${{item.method}}"
+            results, records = stages[one.name]["outs"]
+            assert (list(results), records) == ([f"results/{folder}"], f"records/{folder}")
 
 
-def test_the_tables_depend_on_a_folder_of_fine_tuned_methods_that_is_there_without_any(tmp_path):
+def test_the_tables_depend_on_every_evaluation_also_where_run_names_nothing_for_it(tmp_path):
     params = check(ROOT / "params.yaml")
-    assert params.run.finetune == ()
-    write_plan(params, tmp_path)
-    assert (tmp_path / FINETUNED).read_text() == ""
-    assert FINETUNED.parent.as_posix() in body("tables")["deps"]
-    tuned = params.run.model_copy(update={"finetune": ("mtmc", "random")})
-    write_plan(params.model_copy(update={"run": tuned}), tmp_path)
-    assert (tmp_path / FINETUNED).read_text() == "mtmc\nrandom\n"
+    nothing = params.run.model_copy(update=NOTHING_NAMED)
+    write_plan(params.model_copy(update={"run": nothing}), tmp_path)
+    for one in EVALUATIONS:
+        assert f"records/{one.name}" in body("tables")["deps"]
+        # DVC has no folder before something is in it: results come with the records of the same instance.
+        named = one.listed or one.pairs
+        assert (f"results/{one.name}" in body("tables")["deps"]) != named
+        assert (one in NAMED) == named
+    for one, path in NAMED.items():
+        assert (tmp_path / path).read_text() == ""
+        assert path.parent == Path("records", one.name)
+        assert str(path) in body("params")["outs"]
+    pairs = (Pair(source="kinesim-xsub", target="kinesim-xview"),)
+    named = nothing.model_copy(update={"finetune": ("mtmc", "random"), "transfer": pairs})
+    write_plan(params.model_copy(update={"run": named}), tmp_path)
+    texts = {one.name: (tmp_path / path).read_text() for one, path in NAMED.items()}
+    assert texts["finetune"] == "mtmc\nrandom\n"
+    assert texts["transfer"] == "kinesim-xsub-to-kinesim-xview\n"
 
 
 def test_params_round_trip_as_json():

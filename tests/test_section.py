@@ -3,7 +3,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, model_validator
 
-from kinemask.section import ParamsError, Section, load_params, read_yaml, validate
+from kinemask.section import ParamsError, Section, load_params, plan_file, read_params, read_yaml, validate
+from kinemask.storage import write_text
 
 
 class Cat(Section):
@@ -82,25 +83,72 @@ def test_a_key_of_the_file_that_nobody_reads_is_an_error(tmp_path):
     assert "  colour: Extra inputs are not permitted" in problems(tmp_path, GOOD + "colour: red\n")
 
 
-def test_a_stage_gets_its_subtree_and_errors_name_the_place_in_the_file(tmp_path):
-    class Part(Section):
-        pet: Cat
+class Part(Section):
+    pet: Cat
 
+
+PET = {"pet": "pets.{who}"}
+
+
+def test_a_part_of_the_file_is_its_subtree_and_errors_name_the_place_in_the_file(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(GOOD)
-    assert load_params(Part, {"pet": "pets.{who}"}, path, who="tom").pet.lives == 9
+    assert read_params(Part, PET, path, who="tom").pet.lives == 9
     path.write_text(GOOD.replace("lives: 9", "lives: 0"))
     with pytest.raises(
         ParamsError, match=r"pets\.tom\.lives: Input should be greater than or equal to 1 \(got 0\)"
     ):
-        load_params(Part, {"pet": "pets.{who}"}, path, who="tom")
+        read_params(Part, PET, path, who="tom")
+
+
+def test_a_stage_reads_the_plan_that_dvc_tracks_and_errors_name_the_place_in_the_params(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(GOOD)
+    with pytest.raises(ParamsError, match=r"tom.json is missing: is it pets.tom of params.yaml\? Then `dvc"):
+        load_params(Part, PET, path, who="tom")
+    plan = tmp_path / plan_file("pets.tom")
+    write_text(plan, '{"name": "cat", "lives": 3}')
+    assert load_params(Part, PET, path, who="tom").pet.lives == 3  # 9 in params.yaml
+    write_text(plan, '{"name": "cat", "lives": 0}')
+    with pytest.raises(
+        ParamsError, match=r"/params.yaml has 1 problem\(s\):\n  pets.tom.lives: Input .*got 0"
+    ):
+        load_params(Part, PET, path, who="tom")
+    write_text(plan, '{"name": "cat",')
+    with pytest.raises(ParamsError, match=r"tom.json is not JSON \(.*\): delete it and run `dvc repro`"):
+        load_params(Part, PET, path, who="tom")
+
+
+def test_a_stage_reads_where_it_runs_in_the_params_themselves(tmp_path):
+    class Where(Section):
+        processes: int
+
+    class Params(Section):
+        hardware: Where
+        seeds: tuple[int, ...]
+
+    path = tmp_path / "params.yaml"
+    path.write_text("hardware: {processes: 2}\n")
+    write_text(tmp_path / plan_file("plan", "cat"), '{"seeds": [1, 2]}')
+    reads = {"hardware": "hardware", "seeds": "plan.seeds"}
+    assert load_params(Params, reads, path, method="cat") == Params(hardware=Where(processes=2), seeds=(1, 2))
+    with pytest.raises(ParamsError, match=r"dog.json is missing: is it in run.methods of params.yaml\?"):
+        load_params(Params, reads, path, method="dog")
+
+
+def test_no_two_places_share_a_file_of_the_plan():
+    places = ["run", "datasets.run", "benchmarks.a", "datasets.a", "evaluation.a", "evaluation.run"]
+    files = [plan_file(place) for place in places]
+    files += [plan_file("plan.seeds", name) for name in ("a", "run", "evaluation")]
+    assert len(set(files)) == len(files)
+    assert plan_file("plan.seeds", "a") == plan_file("plan.method", "a")
 
 
 def test_a_place_that_is_not_there_lists_what_is(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(GOOD)
     with pytest.raises(ParamsError, match=r"has no pets\.felix: pets holds tom, rex"):
-        load_params(Whole, {"seed": "pets.felix"}, path)
+        read_params(Whole, {"seed": "pets.felix"}, path)
 
 
 @pytest.mark.parametrize("text", ["a: [1", "a: 1\na: 2\n", "- 1\n", "a: \x00"])

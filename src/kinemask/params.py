@@ -21,15 +21,19 @@ from kinemask.evaluation.linear_probe import LinearConfig
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.hardware import HardwareConfig
 from kinemask.presets import SIZES, derived, resolve, trace
-from kinemask.record import RECORDS
-from kinemask.run import RunConfig
-from kinemask.section import PARAMS_FILE, PLAN, Problem, Section, describe, read_yaml, validate
+from kinemask.run import BETWEEN, EVALUATIONS, RunConfig
+from kinemask.section import (
+    PARAMS_FILE,
+    Problem,
+    Section,
+    describe,
+    read_yaml,
+    validate,
+)
 from kinemask.skeleton.benchmark import BenchmarkConfig
 from kinemask.skeleton.layout import LAYOUTS, Layout
-from kinemask.storage import whole_folder, write_text
 from kinemask.training.recipe import Preset, RecipeError
 
-FINETUNED = RECORDS / "finetune/methods.txt"
 OWN = "raw_folder"  # users' own recordings, under keys of their choice
 
 # Names become folders, words of a command and places in DVC's params.
@@ -75,10 +79,13 @@ class Params(Section):
             for problem in (
                 *_unknown(f"{place}.benchmarks", run.benchmarks, self.benchmarks),
                 *_unknown(f"{place}.methods", run.methods, methods),
+                *self._unpaired(place, run),
             )
         ]
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
+            if BETWEEN in name:
+                problems.append(f"{place}: {BETWEEN!r} stands in the names of pairs alone: call it otherwise")
             unknown = _unknown(f"{place}.dataset", [benchmark.dataset], self.datasets)
             problems += unknown
             if not unknown:
@@ -113,13 +120,31 @@ class Params(Section):
     def _untunable(self) -> list[str]:
         """What chosen methods have that cannot be fine-tuned, and recipes that fit no encoder of theirs."""
         problems: dict[str, None] = {}
-        for name in self.run.finetune:
-            for size in dict.fromkeys(self.benchmarks[one].size for one in self.run.benchmarks):
-                try:
-                    self.evaluation.finetune.recipe(self.methods[name].recipe(size).encoder, size)
-                except RecipeError as error:
-                    problems[f"run.finetune names {name!r}: {error}"] = None
+        for stage in (one.name for one in EVALUATIONS if one.tunes):
+            for name in self.run.methods_of(stage):
+                for size in dict.fromkeys(self.benchmarks[one].size for one in self.run.benchmarks):
+                    try:
+                        self.evaluation.finetune.recipe(self.methods[name].recipe(size).encoder, size)
+                    except RecipeError as error:
+                        problems[f"run.{stage} names {name!r}: {error}"] = None
         return list(problems)
+
+    def _unpaired(self, place: str, run: RunConfig) -> list[str]:
+        """Targets that do not exist, or for which the source has no recipe."""
+        problems = []
+        for stage in (one.name for one in EVALUATIONS if one.pairs):
+            for pair in run.pairs_of(stage):
+                unknown = _unknown(f"{place}.{stage}", [pair.target], self.benchmarks)
+                problems += unknown
+                if unknown or pair.source not in self.benchmarks:
+                    continue  # that is said of run.benchmarks
+                sizes = [self.benchmarks[one].size for one in (pair.source, pair.target)]
+                if sizes[0] != sizes[1]:
+                    problems.append(
+                        f"{place}.{stage}: {pair.source} is {sizes[0]} and {pair.target} is {sizes[1]}, "
+                        "and an encoder is of one size: take another target"
+                    )
+        return problems
 
     def _misfits(self) -> list[str]:
         """What of the chosen methods cannot run on the bodies of the chosen benchmarks."""
@@ -204,36 +229,6 @@ def _unfit(methods: dict[str, Any], inheriting: list[str], run: Any) -> dict[str
             if all(one["type"] == "value_error" for one in errors):
                 problems = [describe(one, preset) for one in errors]
                 found[name] = [(("methods", name, *keys), text) for keys, text in problems]
-    return found
-
-
-def write_plan(params: Params, root: Path = Path()) -> None:
-    """For each method of the run, what its stages depend on and read: the resolved recipes and the seeds.
-
-    FINETUNED lists the methods to fine-tune, so that the folder of their records, which the tables depend on,
-    exists even if there are none.
-    """
-    write_text(root / FINETUNED, "".join(f"{method}\n" for method in params.run.finetune))
-    with whole_folder(root / PLAN) as folder:
-        for method in params.run.methods:
-            plan = {
-                "seeds": params.run.seeds_of(method),
-                "method": params.methods[method].model_dump(mode="json"),
-                "simulated": _simulated(params, method),
-            }
-            write_text(folder / f"{method}.json", json.dumps(plan, indent=1, sort_keys=True) + "\n")
-
-
-def _simulated(params: Params, method: str) -> dict[str, Any]:
-    """For each size, the section of the simulated dataset that is trained on, or None."""
-    preset = params.methods[method]
-    found: dict[str, Any] = {}
-    for size in SIZES:
-        asked = preset.recipe(size).simulated
-        found[size] = None
-        if asked is not None:
-            section = params.datasets[asked.dataset].model_dump(mode="json")
-            found[size] = section | {"seed": asked.seed, "subjects": asked.subjects}
     return found
 
 

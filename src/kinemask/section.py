@@ -13,7 +13,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from kinemask.errors import KinemaskError
 
 PARAMS_FILE = Path("params.yaml")
-PLAN = Path("data/plan")  # what the params stage settled for each method: a file of JSON each
+# What the params stage settled: a file of JSON for each section that a stage depends on. For each instance
+# of a stage with `params:` DVC reads all of params.yaml again; the hash of a file it knows.
+PLAN = Path("data/plan")
+# Of params.yaml itself: on what it runs and where bytes come from, which change no result.
+UNPLANNED = ("hardware", "download")
 
 Keys = tuple[str | int, ...]
 Problem = tuple[Keys, str]  # where in the values, and what is wrong there
@@ -98,19 +102,41 @@ def read_yaml(path: Path = PARAMS_FILE) -> dict[str, Any]:
 
 
 def load_params(section: type[S], reads: Mapping[str, str], path: Path = PARAMS_FILE, **names: str) -> S:
-    """The part of params.yaml a stage reads, checked.
+    """What a stage reads of the plan, and of UNPLANNED in params.yaml, checked.
 
-    Sections see the folder of the file as `root` of the context, for paths that start there.
-    `reads` maps each field of `section` to its place in the file; `{method}` and the like in a place are
-    filled from `names`. A place below `plan` is one in the plan of the method, see `PLAN`.
-    Raises ParamsError that lists every problem with its place and the value found.
+    `reads` maps each field of `section` to its place in params.yaml; `{method}` and the like in a place are
+    filled from `names`. A place below `plan` is one in the plan of the method, see `plan_file`.
+    Raises ParamsError that lists every problem with its place in params.yaml and the value found.
     """
     places = {field: place.format(**names) for field, place in reads.items()}
-    values = read_yaml(path)
-    if any(place.split(".")[0] == "plan" for place in places.values()):
-        values["plan"] = _read_plan(path.parent / PLAN / f"{names['method']}.json")
-    found = {field: _lookup(values, place, path) for field, place in places.items()}
+    direct = [place for place in places.values() if place.split(".")[0] in UNPLANNED]
+    values = read_yaml(path) if direct else {}
+    found = {
+        field: _lookup(values, place, path) if place in direct else _planned(path.parent, place, names)
+        for field, place in places.items()
+    }
+    return _validated(section, found, places, path)
 
+
+def read_params(section: type[S], reads: Mapping[str, str], path: Path = PARAMS_FILE, **names: str) -> S:
+    """Like `load_params`, but all of it from params.yaml itself: for who comes before the params stage."""
+    places = {field: place.format(**names) for field, place in reads.items()}
+    values = read_yaml(path)
+    found = {field: _lookup(values, place, path) for field, place in places.items()}
+    return _validated(section, found, places, path)
+
+
+def plan_file(place: str, method: str = "") -> Path:
+    """Where the params stage writes what is at a place of params.yaml, such as `evaluation.linear`.
+
+    Places below `plan` share one file, that of the method: its seeds, its recipes in full and the people that
+    are simulated for it.
+    """
+    parts = ("methods", method) if place.split(".")[0] == "plan" else place.split(".")
+    return PLAN.joinpath(*parts[:-1], f"{parts[-1]}.json")
+
+
+def _validated(section: type[S], found: dict[str, Any], places: Mapping[str, str], path: Path) -> S:
     def trace(problems: list[Problem]) -> list[Problem]:
         return [((places.get(str(first), first), *rest), text) for (first, *rest), text in problems]
 
@@ -148,16 +174,17 @@ def params_error(path: Path, problems: list[Problem]) -> ParamsError:
     return ParamsError("\n".join([f"{path} has {len(lines)} problem(s):", *lines]))
 
 
-def _read_plan(path: Path) -> Any:
+def _planned(root: Path, place: str, names: Mapping[str, str]) -> Any:
+    path = root / plan_file(place, names.get("method", ""))
     try:
-        return json.loads(path.read_bytes())
+        values = json.loads(path.read_bytes())
     except FileNotFoundError:
-        cure = (
-            "is the method in run.methods of params.yaml? Then `dvc repro stages/dvc.yaml:params` writes it"
-        )
+        wanted = "in run.methods" if place.startswith("plan.") else place
+        cure = f"is it {wanted} of params.yaml? Then `dvc repro stages/dvc.yaml:params` writes it"
         raise ParamsError(f"{path} is missing: {cure}") from None
     except ValueError as error:
         raise ParamsError(f"{path} is not JSON ({error}): delete it and run `dvc repro`") from None
+    return _lookup({"plan": values}, place, path) if place.startswith("plan.") else values
 
 
 def _lookup(values: dict[str, Any], place: str, path: Path) -> Any:

@@ -13,7 +13,7 @@ from kinemask.datasets.kinect.skeleton_zip import clip_parser, open_skeletons
 from kinemask.datasets.prepare import prepare
 from kinemask.datasets.protocols import train_cameras, train_subjects
 from kinemask.datasets.reader import DatasetReader, DatasetSection, Reading, Verdict
-from kinemask.section import Section, load_params
+from kinemask.section import Section, read_params
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import DatasetInfo
@@ -71,7 +71,7 @@ def lineage_cleaning() -> Cleaning:
     class Params(Section):
         cleaning: Cleaning
 
-    params = load_params(Params, {"cleaning": "datasets.ntu60.cleaning"}, ROOT / "params.yaml")
+    params = read_params(Params, {"cleaning": "datasets.ntu60.cleaning"}, ROOT / "params.yaml")
     return params.cleaning
 
 

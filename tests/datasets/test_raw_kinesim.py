@@ -22,7 +22,7 @@ from kinemask.datasets.raw_kinesim import (
     clip_keys,
     fetch,
 )
-from kinemask.section import PARAMS_FILE, ParamsError, Section, load_params
+from kinemask.section import PARAMS_FILE, ParamsError, Section, read_params
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.packed import open_packed
 from tests.datasets.conftest import read_all
@@ -135,7 +135,7 @@ def test_all_tracked_bodies_have_ids_beyond_32_bits(tiny):
 
 def test_the_data_set_of_params_yaml_is_at_most_a_hundred_megabytes_of_text():
     # Every 19th clip, so that all actions, people and cameras are among them.
-    config = load_params(Params, {"kinesim": "datasets.kinesim"}, ROOT / PARAMS_FILE).kinesim
+    config = read_params(Params, {"kinesim": "datasets.kinesim"}, ROOT / PARAMS_FILE).kinesim
     simulation = Simulation(config)
     keys = clip_keys(config)
     sizes = [len(simulation.text(key)) for key in keys[::19]]
@@ -154,7 +154,7 @@ def test_actions_that_do_not_exist_are_refused_in_one_line(actions, tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(json.dumps({"kinesim": VALUES | {"actions": actions}}))
     with pytest.raises(ParamsError, match=r"actions must be"):
-        load_params(Params, {"kinesim": "kinesim"}, path)
+        read_params(Params, {"kinesim": "kinesim"}, path)
 
 
 @pytest.mark.parametrize(
@@ -177,4 +177,4 @@ def test_values_out_of_range_are_refused_with_their_place(place, value, tmp_path
     file = tmp_path / "params.yaml"
     file.write_text(json.dumps({"kinesim": values}))
     with pytest.raises(ParamsError, match=rf"kinesim\.{re.escape(place)}"):
-        load_params(Params, {"kinesim": "kinesim"}, file)
+        read_params(Params, {"kinesim": "kinesim"}, file)

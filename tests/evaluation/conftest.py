@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kinemask.section import PLAN
+from kinemask.section import plan_file, read_yaml
 from kinemask.skeleton.benchmark import BenchmarkInfo
 from kinemask.storage import write_text
+from tests.project import write_sections
 
 NUM_TRAIN, NUM_TEST, NUM_CLASSES = 90, 40, 3
 
@@ -67,7 +68,7 @@ def tiny_project(tmp_path, monkeypatch):
     for seed in (0, 3):
         write_tiny_features(Path(f"results/embed/tiny-xsub/mtmc/seed-{seed}"), labels, seed)
     for method in ("mtmc", "mtcm"):
-        write_text(PLAN / f"{method}.json", '{"seeds": [0, 3]}')
+        write_text(plan_file("plan", method), '{"seeds": [0, 3]}')
     Path("params.yaml").write_text(
         "hardware: {device: cpu, processes: 2, threads: 1, precision: float32, compile: false}\n"
         "evaluation:\n"
@@ -76,4 +77,5 @@ def tiny_project(tmp_path, monkeypatch):
         "  few: {shares: [0.01, 1.0], poolings: [mean, flat], c: 0.05, components: 4,"
         " max_iterations: 200, tolerance: 1e-4}\n"
     )
+    write_sections(read_yaml())
     return tmp_path

@@ -18,14 +18,14 @@ from kinemask.evaluation.finetune import FinetuneConfig, open_finetuning
 from kinemask.evaluation.frozen import keep_results
 from kinemask.hardware import HardwareConfig
 from kinemask.record import Clock
-from kinemask.section import PLAN, read_yaml
+from kinemask.section import plan_file, read_yaml
 from kinemask.seeding import derive_seed
 from kinemask.storage import write_text
 from kinemask.training.checkpoint import CHECKPOINTS
 from kinemask.training.pretrain import Pretrained, new_encoder, open_pretraining, save_encoders
 from kinemask.training.recipe import RecipeError
 from kinemask.training.trainer import TrainingResult
-from tests.project import ROOT, make_tiny
+from tests.project import ROOT, make_tiny, write_sections
 from tests.training.test_pretrain import presets, write_data
 
 HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32", compile=False)
@@ -240,8 +240,9 @@ def test_the_stage_leaves_scores_and_a_record_for_each_seed(preset):
     params = read_yaml(ROOT / "params.yaml")
     make_tiny(params)
     write_text(Path("params.yaml"), json.dumps(params))
+    write_sections(params)
     plan = {"seeds": [0, 3], "method": preset.model_dump(mode="json")}
-    write_text(PLAN / "mtmc.json", json.dumps(plan))
+    write_text(plan_file("plan", "mtmc"), json.dumps(plan))
     command = [sys.executable, ROOT / "stages/finetune.py", "toy-odd", "mtmc"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -11,8 +11,9 @@ import pytest
 from kinemask.evaluation.metrics import score_metrics
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.record import Record
-from kinemask.run import RunConfig
+from kinemask.run import Pair, RunConfig
 from kinemask.skeleton.benchmark import BenchmarkInfo
+from tests.project import NOTHING_NAMED
 
 SKILL = {
     "mtmc": 1.6,
@@ -22,9 +23,10 @@ SKILL = {
 }  # how far the true class's score stands above the noise
 POOLINGS = {"mean": 0.6, "last": 0.0}
 SUFFIXES = {
-    "linear": [""], "knn": [" k=1", " k=20"], "few": [" labels=1%", " labels=10%"], "finetune": [""]
+    "linear": [""], "knn": [" k=1", " k=20"], "few": [" labels=1%", " labels=10%"], "finetune": [""],
+    "transfer": [""],
 }  # fmt: skip
-ONE_POOLING = ("few", "finetune")  # nothing is held out there that could choose one
+ONE_POOLING = ("few", "finetune", "transfer")  # nothing is held out there that could choose one
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,13 @@ def write_benchmark_files(
     (folder / "benchmark.json").write_text(info.model_dump_json())
 
 
-def write_scores(root: Path, evaluation: str, benchmark: str, method: str, seed: int) -> None:
-    """Scores and their record, as the probe stages write them."""
+def write_scores(
+    root: Path, evaluation: str, benchmark: str, method: str, seed: int, pair: Pair | None = None
+) -> None:
+    """Scores and their record, as the probe stages write them; `benchmark` is the target of a pair."""
     labels = pd.read_parquet(root / "data/benchmarks" / benchmark / "test.parquet")["label"].to_numpy()
     names = ["linear", "knn", "mtmc", "random", "irds-xsub", "kinesim-xsub", "raw", "mtmc-no-drop"]
-    names += ["few", "finetune"]
+    names += ["few", "finetune", "transfer"]
     rng = np.random.default_rng([seed, *(names.index(name) for name in (evaluation, benchmark, method))])
     scores, metrics = {}, {}
     poolings = {"mean": POOLINGS["mean"]} if evaluation in ONE_POOLING else POOLINGS
@@ -111,15 +115,16 @@ def write_scores(root: Path, evaluation: str, benchmark: str, method: str, seed:
         for suffix in SUFFIXES[evaluation]:
             values = rng.normal(size=(len(labels), 6)).astype(np.float32)
             values[np.arange(len(labels)), labels] += SKILL[method] + bonus
-            setting = f"pooling={pooling}{suffix}"
+            setting = f"{pair.setting + ' ' if pair else ''}pooling={pooling}{suffix}"
             scores[setting] = values
             metrics[setting] = score_metrics(values, labels)
             if evaluation not in ONE_POOLING:
                 metrics[setting]["validation_top1"] = 0.5 + bonus / 10
-    path = root / "results" / evaluation / benchmark / method / f"seed-{seed}.npz"
+    subject = pair.name if pair else benchmark
+    path = root / "results" / evaluation / subject / method / f"seed-{seed}.npz"
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **scores)
-    write_record(root, evaluation, benchmark, method, seed, metrics=metrics)
+    write_record(root, evaluation, subject, method, seed, metrics=metrics)
 
 
 def write_run(root: Path, config: RunConfig) -> None:
@@ -148,15 +153,29 @@ def write_run(root: Path, config: RunConfig) -> None:
                     metrics={"all": {"epochs": epochs}},
                 )
                 write_record(root, "embed", benchmark, method, seed)
-                tuned = method in config.finetune
-                for evaluation in [one for one in SUFFIXES if tuned or one != "finetune"]:
-                    write_scores(root, evaluation, benchmark, method, seed)
+                for evaluation in SUFFIXES:
+                    if benchmark in config.subjects_of(evaluation) and method in config.methods_of(
+                        evaluation
+                    ):
+                        write_scores(root, evaluation, benchmark, method, seed)
+    write_transfer(root, config)
+
+
+def write_transfer(root: Path, config: RunConfig) -> None:
+    """The targets of the pairs, and what every method scores there."""
+    for pair in config.transfer:
+        if pair.target not in config.benchmarks:
+            write_benchmark_files(root, pair.target)
+            write_record(root, "split", pair.target, params={})
+        for method in config.methods:
+            for seed in config.seeds_of(method):
+                write_scores(root, "transfer", pair.target, method, seed, pair)
 
 
 def new_run(root: Path, **changes: object) -> Run:
     """Writes a run below `root`; `changes` replace parts of `run` in params.yaml."""
     values = {
-        "benchmarks": ("irds-xsub", "kinesim-xsub"), "methods": ("random", "mtmc"), "finetune": (),
+        "benchmarks": ("irds-xsub", "kinesim-xsub"), "methods": ("random", "mtmc"), **NOTHING_NAMED,
         "seeds": (0, 1, 2),
     }  # fmt: skip
     config = RunConfig(**(values | changes))

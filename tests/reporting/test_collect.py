@@ -8,7 +8,7 @@ import pytest
 from kinemask.looks import looks_path, write_looks
 from kinemask.record import RecordError
 from kinemask.reporting.collect import ReportError, collect
-from kinemask.run import RunConfig
+from kinemask.run import Pair, RunConfig
 from tests.test_looks import LOOKS
 
 from .conftest import Run, write_record
@@ -61,6 +61,31 @@ def test_only_methods_that_are_fine_tuned_have_such_results(make_run: MakeRun) -
     (run.root / "results/finetune/irds-xsub/mtmc/seed-1.npz").unlink()
     (gap,) = collect(run.root, run.config).missing
     assert gap == "irds-xsub mtmc finetune: no scores in results/finetune/irds-xsub/mtmc (seed 1)"
+
+
+def test_scores_on_the_target_of_a_pair_are_cells_of_the_target(make_run: MakeRun) -> None:
+    pair = Pair(source="irds-xsub", target="kinesim-xsub")
+    run = make_run(benchmarks=("irds-xsub",), transfer=(pair,), seeds=(0, 1))
+    found = collect(run.root, run.config)
+    assert found.missing == ()
+    cells = [cell for cell in found.cells if cell.evaluation == "transfer"]
+    assert {(cell.benchmark, cell.setting, cell.pair, cell.seeds) for cell in cells} == {
+        ("kinesim-xsub", "from=irds-xsub pooling=mean", pair, (0, 1))
+    }
+    assert {cell.method for cell in cells} == {"random", "mtmc"}
+    assert {cell.benchmark for cell in found.cells if cell.evaluation != "transfer"} == {"irds-xsub"}
+    assert list(found.tests) == ["irds-xsub", "kinesim-xsub"]
+    records = {record.subject for record in found.records if record.stage == "transfer"}
+    assert records == {"irds-xsub-to-kinesim-xsub"}
+    on_disk = {path.relative_to(run.root) for path in run.root.rglob("*") if path.is_file()}
+    assert set(found.files) == on_disk
+    (run.root / "records/transfer/irds-xsub-to-kinesim-xsub/mtmc/seed-1.json").unlink()
+    (gap,) = collect(run.root, run.config).missing
+    folder = "records/transfer/irds-xsub-to-kinesim-xsub/mtmc"
+    assert gap == f"irds-xsub-to-kinesim-xsub mtmc transfer: no record in {folder} (seed 1)"
+    alone = collect(run.root, run.config.model_copy(update={"transfer": ()}))
+    assert list(alone.tests) == ["irds-xsub"]
+    assert not any(record.stage == "transfer" for record in alone.records)
 
 
 def test_looks_of_the_selected_methods_are_collected_and_damaged_ones_told(make_run: MakeRun) -> None:

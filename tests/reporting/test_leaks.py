@@ -17,6 +17,7 @@ from kinemask.reporting.summary import print_summary
 from kinemask.reporting.tables import UNLEAKED, comparisons_table, results_table
 from kinemask.reporting.write import write_reports
 from kinemask.run import RunConfig
+from tests.project import NOTHING_NAMED
 
 from .conftest import Run, write_benchmark_files, write_record
 
@@ -27,7 +28,7 @@ ALL = ("mean", "std", "ci_low", "ci_high")
 
 
 def tiny_run(root: Path, num_leaked: int) -> Run:
-    config = RunConfig(benchmarks=("irds-xsub",), methods=("random", "mtmc"), finetune=(), seeds=(0, 1))
+    config = RunConfig(benchmarks=("irds-xsub",), methods=("random", "mtmc"), **NOTHING_NAMED, seeds=(0, 1))
     write_benchmark_files(root, "irds-xsub", num_clips=4, num_classes=3, num_leaked=num_leaked)
     labels = np.array([0, 1, 2, 0])
     for method, right in RIGHT.items():

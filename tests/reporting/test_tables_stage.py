@@ -6,10 +6,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import yaml
 
 from kinemask.record import read_records
 from kinemask.section import ParamsError
+from tests.project import write_sections
 
 from .conftest import Run
 
@@ -32,7 +32,7 @@ def write_params(run: Run, **changes: object) -> None:
         "evaluation": {"statistics": run.statistics.model_dump()},
     }
     values["evaluation"]["statistics"] |= changes
-    (run.root / "params.yaml").write_text(yaml.safe_dump(values))
+    write_sections(values, run.root)
 
 
 def test_stage_writes_all_reports_and_its_record(

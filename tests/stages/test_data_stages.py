@@ -11,9 +11,11 @@ import pytest
 from kinemask.datasets.archives.fetch import write_source
 from kinemask.datasets.raw_irds import ARCHIVE
 from kinemask.record import read_records
+from kinemask.section import read_yaml
 from kinemask.skeleton.benchmark import read_benchmark, read_split
 from kinemask.skeleton.packed import open_packed
 from tests.datasets.conftest import write_zip
+from tests.project import write_sections
 
 STAGES = Path(__file__).parents[2] / "stages"
 PARAMS = """
@@ -40,10 +42,15 @@ def _run(stage: str, name: str, root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+def write_params(root: Path, text: str) -> None:
+    (root / "params.yaml").write_text(text)
+    write_sections(read_yaml(root / "params.yaml"), root)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A project with a raw folder of eight clips, of which a slice of four is read, one of them damaged."""
-    (tmp_path / "params.yaml").write_text(PARAMS)
+    write_params(tmp_path, PARAMS)
     names = [f"{subject}_18_{gesture}_1_1_stand" for subject in (101, 102) for gesture in range(4)]
     files = {f"Simplified/{name}.txt": FRAME * 5 for name in names}
     files[f"Simplified/{names[2]}.txt"] = FRAME[:-9]
@@ -90,7 +97,7 @@ def test_recordings_become_packed_clips_and_a_split(root: Path) -> None:
 
 
 def test_too_many_damaged_clips_end_preprocess_with_one_line(root: Path) -> None:
-    (root / "params.yaml").write_text(PARAMS.replace("0.3", "0.2"))
+    write_params(root, PARAMS.replace("0.3", "0.2"))
     line = _last_line(_run("preprocess", "irds", root))
     assert "irds: 1 of 4 clips are damaged" in line
     assert "101_18_2_1_1_stand (frame 1: 73 values, expected 75)" in line

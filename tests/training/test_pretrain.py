@@ -14,7 +14,7 @@ from kinemask.methods import METHODS
 from kinemask.methods.base import Domain, Method
 from kinemask.methods.mtmc import Mtmc
 from kinemask.presets import resolve
-from kinemask.section import Section, load_params, read_yaml
+from kinemask.section import Section, read_params, read_yaml
 from kinemask.seeding import derive_seed
 from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
 from kinemask.skeleton.clip import Clip
@@ -39,7 +39,7 @@ def presets(tmp_path):
     params["methods"] = resolve(params["methods"], ROOT / "params.yaml")
     path = tmp_path / "params.json"
     path.write_text(json.dumps(params))
-    return load_params(Methods, {"methods": "methods"}, path).methods
+    return read_params(Methods, {"methods": "methods"}, path).methods
 
 
 def write_data(folder, test_offset=0.0):

@@ -17,7 +17,7 @@ from kinemask.datasets.archives.mirrors import (
 )
 from kinemask.datasets.reader import DatasetError, Verdict
 from kinemask.errors import few
-from kinemask.section import Section, load_params, read_yaml
+from kinemask.section import Section, read_params, read_yaml
 from kinemask.skeleton.packed import PACKED
 
 RAW = Path("data/raw")
@@ -33,7 +33,7 @@ class _Params(Section):
 
 def check_dataset(root: Path, name: str) -> Verdict:
     """What the archives of a dataset are like, before anyone waits for them. Raises ParamsError."""
-    params = load_params(_Params, _READS, root / "params.yaml", dataset=name)
+    params = read_params(_Params, _READS, root / "params.yaml", dataset=name)
     own = [mirror if is_url(mirror) else str(root / local_path(mirror)) for mirror in params.download.mirrors]
     mirrors = mirrors_in_order(own)
     reader = DATASETS[params.dataset.name]

@@ -13,17 +13,18 @@ from kinemask.evaluation.frozen import apart_from_step
 from kinemask.looks import Looks, looks_path, read_looks
 from kinemask.record import RECORDS, Record, read_records
 from kinemask.reporting.scores import RESULTS, Outcome, ReportError, ScoredPart, read_outcomes
-from kinemask.run import RunConfig
+from kinemask.run import EVALUATIONS, Pair, RunConfig
 from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
 
-FINETUNE = "finetune"  # only of the methods that run.finetune names
-EVALUATIONS = ("linear", "knn", "few", FINETUNE)
 _BEFORE = ("pretrain", "embed")  # stages that every evaluation rests on
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One method on one benchmark in one setting: what the scores of its seeds say."""
+    """One method on one benchmark in one setting: what the scores of its seeds say.
+
+    Scores on the target of a pair are a cell of the target, whose setting begins with `from=<source>`.
+    """
 
     benchmark: str
     method: str
@@ -32,6 +33,17 @@ class Cell:
     seeds: tuple[int, ...]
     outcome: Outcome  # of the S seeds
     step: int | None = None  # of the snapshot that was scored; None: the last weights
+    pair: Pair | None = None  # None: the encoder was trained on the benchmark itself
+
+    @property
+    def subject(self) -> str:
+        """What the record of the evaluation is about: the benchmark, or a pair of them."""
+        return self.pair.name if self.pair else self.benchmark
+
+    @property
+    def trained_on(self) -> str:
+        """The benchmark on whose clips the encoder was trained."""
+        return self.pair.source if self.pair else self.benchmark
 
     @property
     def ranks(self) -> Int[np.ndarray, "S N"]:
@@ -79,13 +91,15 @@ def collect(root: Path, run: RunConfig) -> Collected:
     """
     shelf = _Shelf(root, run)
     cells: list[Cell] = []
-    for benchmark, method in product(run.benchmarks, run.methods):
-        if benchmark in shelf.tests:
+    for benchmark, method in product(shelf.tests, run.methods):
+        if benchmark in run.benchmarks:
             shelf.expect_records(benchmark, method)
-            for evaluation in EVALUATIONS:
-                if evaluation == FINETUNE and method not in run.finetune:
-                    continue
+        for evaluation in (one.name for one in EVALUATIONS if method in run.methods_of(one.name)):
+            pairs = [pair for pair in run.pairs_of(evaluation) if pair.target == benchmark]
+            if benchmark in run.subjects_of(evaluation):
                 cells += shelf.cells(benchmark, method, evaluation)
+            for pair in pairs:
+                cells += shelf.cells(benchmark, method, evaluation, pair)
     missing = shelf.missing()
     if not cells:
         raise ReportError(f"nothing to tabulate, missing are {'; '.join(missing)}: run `dvc repro`")
@@ -112,7 +126,7 @@ class _Shelf:
         self.tests: dict[str, ScoredPart] = {}
         self.files: set[Path] = set()
         self.gaps: dict[str, list[int]] = {}  # what is missing and where -> its seeds
-        for name in run.benchmarks:
+        for name in run.scored():
             folder = BENCHMARKS / name
             if (root / folder).is_dir():
                 self.tests[name] = _scored_part(root / folder)
@@ -127,10 +141,11 @@ class _Shelf:
             if path not in self.records:
                 self._note(f"{benchmark} {method} {stage}: no record in {path.parent}", seed)
 
-    def cells(self, benchmark: str, method: str, evaluation: str) -> list[Cell]:
+    def cells(self, benchmark: str, method: str, evaluation: str, pair: Pair | None = None) -> list[Cell]:
         """One cell for each setting and step, of the seeds that are there."""
-        folder = Path(evaluation, benchmark, method)
-        where = f"{benchmark} {method} {evaluation}"
+        subject = pair.name if pair else benchmark
+        folder = Path(evaluation, subject, method)
+        where = f"{subject} {method} {evaluation}"
         found: dict[int, dict[str, Outcome]] = {}
         for seed in self.run.seeds_of(method):
             record = self.records.get(RECORDS / folder / f"seed-{seed}.json")
@@ -149,7 +164,7 @@ class _Shelf:
                 self._note(f"{where} {setting}: not among the scores in {RESULTS / folder}", seed)
             apart, step = apart_from_step(setting)
             outcome = Outcome.of_seeds([found[seed][setting] for seed in seeds])
-            cells.append(Cell(benchmark, method, evaluation, apart, seeds, outcome, step))
+            cells.append(Cell(benchmark, method, evaluation, apart, seeds, outcome, step, pair))
         return cells
 
     def selected_records(self) -> tuple[Record, ...]:
@@ -158,8 +173,8 @@ class _Shelf:
         kept = []
         for path, record in self.records.items():
             of_data = record.method is None and record.subject in datasets | self.tests.keys()
-            methods = self.run.finetune if record.stage == FINETUNE else self.run.methods
-            of_run = record.subject in self.tests and record.method in methods
+            subjects, methods = self.run.subjects_of(record.stage), self.run.methods_of(record.stage)
+            of_run = record.subject in subjects and record.method in methods
             seeds = self.run.seeds_of(record.method or "")
             if of_data or (of_run and record.seed in (None, *seeds)):
                 kept.append(record)

@@ -27,10 +27,11 @@ from kinemask.reporting.collect import Collected
 from kinemask.reporting.markdown import about, how_to_read, leaks, missing_line, reference_line
 from kinemask.reporting.tables import CONTROL, METRICS, UNLEAKED
 from kinemask.reporting.timing import instances
+from kinemask.run import EVALUATIONS
 
 TEMPLATE = Path(__file__).with_name("report.html")
 GLOSSARY = Path(__file__).with_name("glossary.csv")
-STAGES = ("download", "preprocess", "split", "pretrain", "embed", "linear", "knn", "few", "finetune")
+STAGES = ("download", "preprocess", "split", "pretrain", "embed", *(one.name for one in EVALUATIONS))
 
 
 def report_html(

@@ -21,6 +21,7 @@ from kinemask.record import Record
 from kinemask.reporting.collect import Cell, Collected
 from kinemask.reporting.estimates import correct, estimated, of_seeds
 from kinemask.reporting.scores import ScoredPart
+from kinemask.run import scored_on
 
 CONTROL = "random"  # the encoder with its first weights, which every method has to beat
 CHOOSES = "validation_top1"  # from folds of the training part: all that may choose a setting
@@ -120,7 +121,8 @@ def chosen_settings(
         for setting, metrics in record.metrics.items():
             is_last = apart_from_step(setting)[1] is None
             if record.method is not None and "pooling=" in setting and is_last:
-                key = (record.subject, record.method, record.stage, apart_from_pooling(setting))
+                names = (scored_on(record.subject), record.method, record.stage)
+                key = (*names, apart_from_pooling(setting))
                 values.setdefault(key, {}).setdefault(setting, []).append(metrics.get(CHOOSES, float("nan")))
     for name, ensemble in (ensembles or {}).items():
         _add_ensemble(values, name, ensemble)
@@ -254,10 +256,14 @@ def origin(collected: Collected, cell: Cell) -> dict[str, Any]:
         stage: [
             record
             for member in members
-            for record in collected.of_run(stage, cell.benchmark, member)
+            for record in collected.of_run(stage, subject, member)
             if record.seed in cell.seeds
         ]
-        for stage in ("pretrain", "embed", cell.evaluation)
+        for stage, subject in (
+            ("pretrain", cell.trained_on),
+            ("embed", cell.trained_on),
+            (cell.evaluation, cell.subject),
+        )
     }
     trained = runs["pretrain"]
     epochs = [value for one in trained if (value := one.metrics.get("all", {}).get("epochs")) is not None]
