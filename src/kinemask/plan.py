@@ -32,6 +32,7 @@ def write_plan(params: Params, root: Path = Path()) -> None:
         write_text(root / path, "".join(f"{name}\n" for name in names))
     values = {
         "run": run.model_dump(mode="json"),
+        "ensembles": {name: one.model_dump(mode="json") for name, one in params.ensembles.items()},
         **{
             f"{kind}.{name}": section.model_dump(mode="json")
             for kind in ("datasets", "benchmarks", "evaluation")

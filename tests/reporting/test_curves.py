@@ -10,7 +10,7 @@ from kinemask.evaluation.metrics import score_metrics
 from kinemask.record import read_record
 from kinemask.reporting.collect import collect
 from kinemask.reporting.curves import CURVE_COLUMNS, curves_table
-from kinemask.reporting.tables import chosen_settings
+from kinemask.reporting.tables import chosen_settings, results_table
 from kinemask.reporting.write import write_reports
 
 from .conftest import Run, write_record
@@ -60,6 +60,32 @@ def curve(run: Run, **wanted: object) -> pd.DataFrame:
     table = curves_table(collect(run.root, run.config), run.statistics)
     assert tuple(table.columns) == CURVE_COLUMNS
     return table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+
+
+def test_the_best_epoch_is_an_upper_bound_beside_the_last_by_hand(with_snapshots: Run) -> None:
+    run = with_snapshots
+    found = collect(run.root, run.config)
+    results = results_table(found, run.statistics)
+    records = found.of_run("linear", "irds-xsub", "mtmc")
+    for metric in ("top1", "macro_f1"):
+        best = [
+            max(values[metric] for name, values in one.metrics.items() if name.startswith("pooling=last"))
+            for one in records
+        ]
+        own = results[["method", "evaluation", "setting", "metric"]] == [
+            "mtmc",
+            "linear",
+            "pooling=last",
+            metric,
+        ]
+        line = results[own.all(axis=1)].iloc[0]
+        assert line["best_epoch_upper_bound"] == pytest.approx(np.mean(best), abs=1e-4)
+        assert line["best_epoch_upper_bound"] > line["mean"]
+    empty = results[results["best_epoch_upper_bound"].isna()]
+    assert set(empty["method"]) == {"random", "mtmc"}
+    mine = empty[empty["method"] == "mtmc"]  # few has no snapshots, and nobody picks by the calibration error
+    assert set(mine["metric"][mine["evaluation"] != "few"]) == {"calibration_error"}
+    assert "| top1 of the best epoch (upper bound) |" in reports(run)["results.md"]
 
 
 def test_a_curve_has_a_row_a_step_and_ends_with_the_result(with_snapshots: Run) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kinemask.reporting.collect import ReportError
+from kinemask.reporting.scores import ReportError
 from kinemask.reporting.readme import update_readme
 
 CSV = """benchmark,method,setting,metric,mean,std,ci_low,ci_high,num_seeds

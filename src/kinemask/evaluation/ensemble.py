@@ -43,5 +43,5 @@ def add_scores(
 
 def _softmax(scores: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
     shares = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
-    total: np.ndarray = shares.sum(axis=1, keepdims=True)
-    return shares / total
+    normalised: np.ndarray = shares / shares.sum(axis=1, keepdims=True)
+    return normalised

@@ -24,6 +24,7 @@ from kinemask.pictures.marks import (
     trimmed,
 )
 
+_SEEN = 0.005  # a smaller share is not drawn: of many classes most cells hold a clip or two
 _LEVELS = 10  # of colour: cells of one level are one path, however many classes there are
 _MIN_NAME = 7.0  # a lower row has no name of its own
 _TOLD = 3  # confusions in the words for who does not see the picture
@@ -35,6 +36,7 @@ def confusion_picture(
 ) -> Picture:
     """Shares of the clips of each class (rows) by answer (columns); a row of NaN is a class without clips."""
     unit = PLOT / len(names)
+    right_share = np.nanmean(np.diag(shares))
     shares = np.nan_to_num(shares)
     right = np.eye(len(names), dtype=bool)
     marks = [
@@ -52,15 +54,15 @@ def confusion_picture(
     else:
         rows = [label(LEFT - 4, unit * (one - 1) + middle, str(one)) for one in _ticks(len(names))]
     columns = [label(LEFT + unit * (one - 0.5), PLOT + 9, str(one)) for one in _ticks(len(names))]
-    frame = f'<path d="{cell(LEFT, 0, PLOT, PLOT)}" style="fill:none;stroke:{MUTED};stroke-width:0.5"/>'
+    frame = f'<path d="{cell(LEFT, 0.0, PLOT, PLOT)}" style="fill:none;stroke:{MUTED};stroke-width:0.5"/>'
     marks += [frame, group(rows, END), group(columns, MIDDLE), label(0.0, PLOT + 9, "answer")]
-    alt = f"{title}: {np.diag(shares).mean():.0%} of a class right in the mean. {_told(shares, names)}"
+    alt = f"{title}: {right_share:.0%} of a class right in the mean. {_told(shares, names)}"
     return Picture("".join(marks), PLOT + 13, alt, caption)
 
 
 def _layers(shares: Float[np.ndarray, "K K"], unit: float, colour: str) -> list[str]:
-    """A path for each level of colour; the strength is the share, rounded up, so that no cell vanishes."""
-    levels = np.ceil(shares * _LEVELS).astype(int)
+    """A path for each level of colour; the strength is the share, rounded up."""
+    levels = np.where(shares < _SEEN, 0, np.ceil(shares * _LEVELS)).astype(int)
     layers = []
     for level in np.unique(levels[levels > 0]):
         boxes = [cell(LEFT + unit * x, unit * y, unit, unit) for y, x in np.argwhere(levels == level)]
@@ -72,7 +74,7 @@ def _layers(shares: Float[np.ndarray, "K K"], unit: float, colour: str) -> list[
 def _numbers(shares: Float[np.ndarray, "K K"], unit: float) -> list[str]:
     return [
         label(LEFT + unit * (x + 0.5), unit * (y + 0.5) + _HALF_LETTER, f"{100 * shares[y, x]:.0f}")
-        for y, x in np.argwhere(shares >= 0.005)
+        for y, x in np.argwhere(shares >= _SEEN)
     ]
 
 

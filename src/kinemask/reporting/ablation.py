@@ -57,7 +57,8 @@ def ablation_table(collected: Collected, config: StatisticsConfig) -> pd.DataFra
         cells = _chosen_cells(collected, benchmark)
         compared: list[dict[str, Any]] = []
         for cell in cells:
-            role = "reference" if cell.method == reference else ROLES.get(cell.method, "")
+            ensemble = "ensemble" if cell.method in collected.ensembles else ""
+            role = "reference" if cell.method == reference else ROLES.get(cell.method, ensemble)
             names = {"benchmark": benchmark, "evaluation": cell.evaluation, "method": cell.method}
             own = result_line(test, cell, METRIC, config)
             rows.append({**names, "role": role, "setting": cell.setting, **own})
@@ -94,7 +95,7 @@ def how_to_read(reference: str, confidence: float) -> str:
         "chose for it, or its only one, on the clips and seeds that both have (`paired` counts them); "
         f"{100 * confidence:g} % intervals. p is that of a paired permutation test, after Holm's correction "
         "over the table of the benchmark. Roles: floor, no encoder; control, the encoder as it is "
-        "initialised; ceiling, trained with all labels."
+        "initialised; ceiling, trained with all labels; ensemble, class probabilities of methods added."
     )
 
 

@@ -5,13 +5,12 @@ import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kinemask.errors import KinemaskError, few
-from kinemask.evaluation.few import percent_text
 from kinemask.skeleton.benchmark import BenchmarkInfo
 
 PUBLISHED = Path(__file__).with_name("published.csv")
@@ -20,6 +19,7 @@ PUBLISHED_COLUMNS = (
     *("metric", "value", "note", "source"),
 )
 METRIC = "top1"
+Real = Literal["ntu60", "ntu120", "pku1", "pku2"]  # data sets that others measure on, too
 OTHERS = "Others' figures, not made by this run and not compared with it"
 # Where a figure was read. One that is not here was not read, whether or not it was reported.
 TAGS = {
@@ -46,7 +46,7 @@ class PublishedError(KinemaskError):
 
 
 class Figure(BaseModel):
-    """One line of published.csv. Only real benchmarks that others use, too, can have such figures."""
+    """One line of published.csv."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,7 +54,7 @@ class Figure(BaseModel):
     venue: str
     backbone: str
     streams: str = Field(pattern=_NAMED)
-    dataset: Literal["ntu60", "ntu120", "pku1", "pku2"]
+    dataset: Real
     protocol: Literal["xsub", "xview", "xset"]
     evaluation: Literal["linear", "knn", "semi", "finetune", "transfer", "occlusion"]
     setting: str  # share of the labels, k=1, the data set of the source, kind:level of occlusion; or nothing
@@ -78,7 +78,7 @@ class Figure(BaseModel):
     def our_setting(self) -> str:
         """The setting in the words of our own results."""
         if self.evaluation == "semi":
-            return f"labels={percent_text(float(self.setting))}%"
+            return f"labels={(100 * Decimal(self.setting)).normalize():f}%"
         return f"from={self.setting}" if self.evaluation == "transfer" else self.setting
 
     @property
@@ -115,7 +115,7 @@ def read_figures(path: Path = PUBLISHED) -> tuple[Figure, ...]:
 
 def figures_of(info: BenchmarkInfo, evaluation: str) -> tuple[Figure, ...]:
     """What others published on the benchmark in an evaluation; nothing if a part of it was used."""
-    if not info.complete:
+    if info.dataset not in get_args(Real) or not info.complete:
         return ()
     wanted = (info.dataset, info.protocol, evaluation)
     return tuple(one for one in read_figures() if (one.dataset, one.protocol, one.evaluation) == wanted)
