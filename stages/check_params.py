@@ -1,6 +1,7 @@
-"""Check the whole of params.yaml before anything runs, and settle what the stages read."""
+"""Check the whole of params.yaml before anything runs, and settle what each stage depends on."""
 
 import sys
+from pathlib import Path
 
 from kinemask.params import check
 from kinemask.plan import write_plan
@@ -8,7 +9,8 @@ from kinemask.stage import run_stage
 
 
 def main() -> None:
-    write_plan(check(tell=lambda line: sys.stderr.write(f"{line}\n")))
+    params = check(tell=lambda line: sys.stderr.write(f"{line}\n"))
+    write_plan(params, scripts=sorted(Path(__file__).parent.glob("*.py")))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import ast
 import copy
+import hashlib
 import importlib
 import json
 import re
@@ -11,17 +12,18 @@ import pytest
 import yaml
 from dvc.utils.serialize import load_yaml
 
+from kinemask.code import OBSERVERS, code_of
 from kinemask.params import Params, check, check_values
 from kinemask.plan import NAMED, write_plan
 from kinemask.run import EVALUATIONS, Pair, RunConfig
 from kinemask.section import PLAN, UNPLANNED, plan_file, read_yaml
+from kinemask.storage import write_text
 from kinemask.training.recipe import Preset
 from tests.project import NOTHING_NAMED
 
 ROOT = Path(__file__).parents[1]
 STAGES = {"params": "check_params"}  # stage -> script, where the names differ
-# What only starts, shows, sends, keeps or stops. No number depends on it: editing it makes nothing run again.
-OBSERVERS = {"stage", "errors", "progress", "run_key", "storage", "tracking", "workers"}
+SCRIPTS = sorted((ROOT / "stages").glob("*.py"))
 PACKAGE = "kinemask"
 TO_COME = {"semi", "occlusion", "transfer"}  # evaluations that have no stage yet
 
@@ -40,15 +42,10 @@ def body(name: str) -> dict:
     return stage.get("do", stage)
 
 
-def unit(module: str) -> str | None:
-    parts = module.split(".")
-    return parts[1] if parts[0] == PACKAGE and len(parts) > 1 else None
-
-
-def imported_units(script: Path) -> set[str]:
-    """Subpackages and modules of kinemask that a stage imports, directly or through others than observers."""
+def imported(script: Path) -> set[str]:
+    """Modules of kinemask that a stage imports, directly or through others than observers."""
     graph = grimp.build_graph(PACKAGE)
-    for module in [name for name in graph.modules if unit(name) in OBSERVERS]:
+    for module in [name for name in graph.modules if name.split(".")[1:2] in [[one] for one in OBSERVERS]]:
         graph.remove_module(
             module
         )  # and with it what only observers import: `tables` draws pictures, all send them
@@ -59,14 +56,15 @@ def imported_units(script: Path) -> set[str]:
             modules |= {
                 f"{node.module}.{a.name}" for a in node.names if f"{node.module}.{a.name}" in graph.modules
             }
-    modules &= graph.modules
-    reached = set(modules)
-    for module in modules:
-        reached |= graph.find_upstream_modules(module)
-    # Importing a module runs the __init__ of the packages above it, and what those import.
-    for package in {m.rsplit(".", 1)[0] for m in reached if m.count(".") > 1}:
-        reached |= {package} | graph.find_upstream_modules(package)
-    return {name for name in map(unit, reached) if name}
+    reached: set[str] = set()
+    ahead = modules & graph.modules | {PACKAGE}
+    while ahead:
+        reached |= ahead
+        found = {other for module in ahead for other in graph.find_upstream_modules(module)}
+        # Importing a module runs the __init__ of the packages above it, and what those import.
+        found |= {module.rpartition(".")[0] for module in found | ahead} - {""}
+        ahead = found - reached
+    return reached
 
 
 EACH_STAGE = pytest.mark.parametrize("name", list(pipelines()))
@@ -74,14 +72,56 @@ EACH_STAGE = pytest.mark.parametrize("name", list(pipelines()))
 
 @EACH_STAGE
 def test_a_stage_depends_on_the_code_it_imports_and_on_no_other(name):
-    deps = [dep for dep in body(name)["deps"] if dep.startswith("src/kinemask")]
-    script = f"stages/{STAGES.get(name, name)}.py"
-    assert script in body(name)["deps"]
-    if deps == ["src/kinemask"]:
-        return  # all of it
-    listed = {Path(dep).relative_to("src/kinemask").with_suffix("").as_posix() for dep in deps}
-    assert listed == imported_units(ROOT / script)
-    assert all((ROOT / dep).exists() for dep in deps)
+    script = ROOT / f"stages/{STAGES.get(name, name)}.py"
+    code = [dep for dep in body(name)["deps"] if "src" in dep or "code" in dep or dep.endswith(".py")]
+    if name == "params":  # it reads all of it
+        assert sorted(code) == ["src/kinemask", *(f"stages/{one.name}" for one in SCRIPTS)]
+        return
+    assert code == [plan_file(f"code.{script.stem}").as_posix()]
+    modules = {path for path in code_of(script) if path.endswith(".py") and path != script.name}
+    found = {path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in modules}
+    assert found == imported(script)
+
+
+def test_the_code_of_a_stage_is_its_script_its_modules_and_what_lies_beside_them():
+    code = code_of(ROOT / "stages/tables.py")
+    digest = hashlib.sha256((ROOT / "src/kinemask/reporting/report.html").read_bytes()).hexdigest()
+    assert code["kinemask/reporting/report.html"] == digest
+    assert code["tables.py"] == hashlib.sha256((ROOT / "stages/tables.py").read_bytes()).hexdigest()
+    assert not any(path.endswith(".html") for path in code_of(ROOT / "stages/linear.py"))
+
+
+def test_code_that_a_stage_does_not_import_changes_nothing_for_it_and_what_it_imports_does(tmp_path):
+    package, script = tmp_path / "kinemask", tmp_path / "stage.py"
+    files = {
+        "__init__.py": "",
+        "used/__init__.py": "from kinemask.used.inner import x\n",
+        "used/inner.py": "x = 1\n",
+        "used/outer.py": "def late():\n    import kinemask.late\n",
+        "used/other.py": "",
+        "used/table.csv": "a,b\n",
+        "late.py": "",
+        "beside.py": "",
+        "storage.py": "import kinemask.beside\n",
+    }
+    for name, text in files.items():
+        write_text(package / name, text)
+    script.write_text("import json\nfrom kinemask.used import outer\nfrom kinemask.storage import x\n")
+    before = code_of(script, package)
+    counting = {
+        "__init__.py",
+        "used/__init__.py",
+        "used/inner.py",
+        "used/outer.py",
+        "used/table.csv",
+        "late.py",
+    }
+    assert set(before) == {"stage.py", *(f"kinemask/{name}" for name in counting)}
+    for name in files:
+        (package / name).write_text(files[name] + "# edited\n")
+        assert (code_of(script, package) != before) == (name in counting)
+        (package / name).write_text(files[name])
+    assert code_of(script, package) == before
 
 
 def reads(name: str) -> dict[str, str]:
@@ -95,7 +135,7 @@ def test_a_stage_depends_on_exactly_the_files_of_the_plan_that_it_reads(name):
     places = [place.format(dataset=key, benchmark=key, method="") for place in reads(name).values()]
     files = {plan_file(place, "${item.method}") for place in places if place not in UNPLANNED}
     deps = [Path(dep) for dep in body(name)["deps"]]
-    assert {dep for dep in deps if dep.is_relative_to(PLAN)} == files
+    assert {dep for dep in deps if dep.is_relative_to(PLAN)} - {plan_file(f"code.{name}")} == files
     assert not {dep for dep in deps if dep.name == "params.yaml"} or name == "params"
     assert "params" not in body(name)  # for each instance DVC would read all of params.yaml again
 
@@ -266,15 +306,15 @@ def test_the_tables_depend_on_every_evaluation_also_where_run_names_nothing_for_
         assert (f"results/{one.name}" in body("tables")["deps"]) != named
         assert (one in NAMED) == named
     for one, path in NAMED.items():
-        assert (tmp_path / path).read_text() == ""
+        assert (tmp_path / path).read_text() == f"run.{one.name} names:\n"
         assert path.parent == Path("records", one.name)
         assert str(path) in body("params")["outs"]
     pairs = (Pair(source="kinesim-xsub", target="kinesim-xview"),)
     named = nothing.model_copy(update={"finetune": ("mtmc", "random"), "transfer": pairs})
     write_plan(params.model_copy(update={"run": named}), tmp_path)
     texts = {one.name: (tmp_path / path).read_text() for one, path in NAMED.items()}
-    assert texts["finetune"] == "mtmc\nrandom\n"
-    assert texts["transfer"] == "kinesim-xsub-to-kinesim-xview\n"
+    assert texts["finetune"] == "run.finetune names:\nmtmc\nrandom\n"
+    assert texts["transfer"] == "run.transfer names:\nkinesim-xsub-to-kinesim-xview\n"
 
 
 def test_params_round_trip_as_json():

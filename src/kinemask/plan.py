@@ -1,9 +1,11 @@
 """What the params stage writes of params.yaml: a file for each section that a stage depends on and reads."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from kinemask.code import code_of
 from kinemask.params import Params
 from kinemask.presets import SIZES
 from kinemask.record import RECORDS
@@ -20,16 +22,18 @@ NAMED = {
 }
 
 
-def write_plan(params: Params, root: Path = Path()) -> None:
+def write_plan(params: Params, root: Path = Path(), scripts: Iterable[Path] = ()) -> None:
     """What stages depend on and read, a file each, see `plan_file`; and the files of NAMED.
 
-    For each method of the run that is its recipes in full and its seeds. The same bytes for the same values:
-    who depends on them is made stale by a change of theirs alone.
+    For each method of the run that is its recipes in full and its seeds, for each of the scripts the hashes
+    of the code it runs. The same bytes for the same values: who depends on them is made stale by a change of
+    theirs alone.
     """
     run = params.run
     for stage, path in NAMED.items():
         names = run.subjects_of(stage.name) if stage.pairs else run.methods_of(stage.name)
-        write_text(root / path, "".join(f"{name}\n" for name in names))
+        # With a first line, as DVC warns of files in which there is nothing.
+        write_text(root / path, "".join(f"{line}\n" for line in (f"run.{stage.name} names:", *names)))
     values = {
         "run": run.model_dump(mode="json"),
         "ensembles": {name: one.model_dump(mode="json") for name, one in params.ensembles.items()},
@@ -46,6 +50,7 @@ def write_plan(params: Params, root: Path = Path()) -> None:
             "method": params.methods[method].model_dump(mode="json"),
             "simulated": _simulated(params, method),
         }
+    files |= {plan_file(f"code.{script.stem}"): code_of(script) for script in scripts}
     with whole_folder(root / PLAN) as folder:
         for path, value in files.items():
             text = json.dumps(value, indent=1, sort_keys=True) + "\n"
