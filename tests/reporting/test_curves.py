@@ -137,8 +137,13 @@ def test_snapshots_change_no_other_table_and_choose_no_pooling(make_run: MakeRun
         found.append((reports(run), chosen_settings(collect(run.root, run.config).records)))
     (plain, chosen), (kept, chosen_with) = found
     assert chosen == chosen_with
-    for name in ("results.csv", "comparisons.csv", "ablation.csv", "results.md"):
+    others = ("comparisons.csv", "ablation.csv", "classes.csv", "label_efficiency.csv", "tables.tex")
+    for name in others:
         assert plain[name] == kept[name]
+    tables = [pd.read_csv(io.StringIO(texts["results.csv"])) for texts in (plain, kept)]
+    bounds = [table.pop("best_epoch_upper_bound") for table in tables]
+    pd.testing.assert_frame_equal(*tables)
+    assert [bound.notna().any() for bound in bounds] == [False, True]
     assert plain["curves.csv"] == ",".join(CURVE_COLUMNS) + "\n"
     assert len(list(csv.reader(io.StringIO(kept["curves.csv"])))) == 1 + 6 * 4
     assert "Over the steps" not in plain["index.html"]

@@ -74,7 +74,7 @@ def test_an_ensemble_whose_members_do_not_all_run_is_left_out(make_run: MakeRun)
     run = make_run(benchmarks=("irds-xsub",), methods=("random", "mtmc"), seeds=(0,))
     found = collected(run)
     assert found.ensembles == {}
-    assert found.cells == collect(run.root, run.config).cells
+    assert {cell.method for cell in found.cells} == {"random", "mtmc"}
 
 
 def test_an_ensemble_has_the_pooling_that_folds_chose_for_its_members_together(make_run: MakeRun) -> None:

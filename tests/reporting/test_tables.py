@@ -112,6 +112,7 @@ def test_csv_has_four_decimals_and_no_minus_zero() -> None:
 def test_numbers_are_rounded_to_what_the_csv_shows(make_run: MakeRun) -> None:
     for table in both_tables(make_run(benchmarks=("irds-xsub",))):
         numbers = table.select_dtypes("float").stack()
+        numbers = numbers.dropna()
         assert (numbers == numbers.round(4)).all()
 
 

@@ -108,12 +108,14 @@ def _step_chart(
         seeds = [_percent_of_seeds(cell) for cell in curve.points]
         label = f"{curve.last.method} {curve.last.setting}"
         means = tuple(sum(values) / len(values) for values in seeds)
-        steps = tuple(cell.step or 0 for cell in curve.points)
+        steps = tuple(float(cell.step or 0) for cell in curve.points)
         lines.append(StepLine(label, methods.index(curve.last.method), steps, means, tuple(seeds)))
     references = [(f"{one.method} {one.setting}", 100 * float((one.ranks == 0).mean())) for one in controls]
     told = [
         f"{line.label}: "
-        + ", ".join(f"{mean:.1f} at step {step}" for step, mean in zip(line.steps, line.means, strict=True))
+        + ", ".join(
+            f"{mean:.1f} at step {step:.0f}" for step, mean in zip(line.steps, line.means, strict=True)
+        )
         for line in lines
     ]
     told += [f"{label}: {value:.1f} at any step" for label, value in references]

@@ -9,8 +9,8 @@ NOT_RUN, NO_DATA, UNFINISHED = "not run", "no data", "unfinished"
 WHY = {
     NOT_RUN: "`run` of params.yaml does not name the method for this evaluation",
     NO_DATA: (
-        "the benchmark is not there, since archives of a licence-gated data set are absent or its stages have "
-        "not run; `kinemask data check <dataset>` says which"
+        "the benchmark is not there, since archives of a licence-gated data set are absent or its stages "
+        "have not run; `kinemask data check <dataset>` says which"
     ),
     UNFINISHED: "the stage failed or has not run yet; `dvc repro` runs it and says what is wrong",
 }
