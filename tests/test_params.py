@@ -31,7 +31,7 @@ def problems(tmp_path) -> Callable[..., str]:
             for name in params["datasets"]
         }
         params["run"] = {"benchmarks": ["mine-xsub"], "methods": ["random"], **NOTHING_NAMED, "seeds": [0]}
-        params["grids"] = {}
+        params |= {"grids": {}, "ensembles": {}}
         params["methods"]["random"]["small"] = {"inputs": {"origin_joint": "hip"}}
         edit(params)
         path = tmp_path / "params.yaml"
@@ -126,6 +126,19 @@ def test_between_a_pair_of_benchmarks_bodies_are_the_same_and_persons_no_more(pr
     assert problems(pair("wmft-xsub", "kinesim2-xsub", "random-transformer")) == ""
 
 
+def test_an_ensemble_has_methods_that_exist_and_a_name_of_its_own(problems):
+    def add(name: str, *methods: str) -> Callable[[dict[str, Any]], None]:
+        ensemble = {"methods": list(methods), "weights": [1.0] * len(methods)}
+        return lambda params: params["ensembles"].update({name: ensemble})
+
+    assert problems(add("both", "random", "mtmc-bone")) == ""  # no matter whether they run
+    assert "ensembles.both.methods names 'nobody'; there are" in problems(add("both", "random", "nobody"))
+    said = problems(add("raw", "random", "mtmc"))
+    assert "ensembles.raw is the name of a method: call it otherwise" in said
+    said = problems(lambda params: params.update(ensembles={"x": {"methods": ["raw"], "weights": [1.0]}}))
+    assert "ensembles.x.methods: " in said
+
+
 def test_a_preset_that_does_not_run_may_not_fit_its_changed_base(problems):
     def four_segments(params):
         params["methods"]["mtmc"]["small"]["inputs"]["num_frames"] = 33
@@ -155,7 +168,7 @@ def four_segments(params: dict[str, Any]) -> None:
     params["methods"]["four"] = {"base": "mtmc", "changes": {"method": {"mask": {"num_segments": 4}}}}
     params["methods"]["more"] = {"base": "four", "changes": {"training": {"batch_size": 8}}}
     params["run"] = {"benchmarks": ["wmft-xsub"], "methods": ["random"], **NOTHING_NAMED, "seeds": [0]}
-    params["grids"] = {}
+    params |= {"grids": {}, "ensembles": {}}
 
 
 REASON = "num_frames 33 is no multiple of mask.num_segments 4"

@@ -13,6 +13,7 @@ from kinemask.datasets.archives.mirrors import DownloadConfig
 from kinemask.datasets.raw_kinesim import SimulatedSection
 from kinemask.datasets.reader import DatasetError
 from kinemask.errors import first_of
+from kinemask.evaluation.ensemble import EnsembleConfig
 from kinemask.evaluation.features import EmbedConfig
 from kinemask.evaluation.few import FewConfig, LabelsConfig
 from kinemask.evaluation.finetune_config import FinetuneConfig, SemiConfig
@@ -73,6 +74,7 @@ class Params(Section):
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     benchmarks: dict[Name, BenchmarkConfig] = Field(min_length=1)
     methods: dict[Name, Preset] = Field(min_length=1)
+    ensembles: dict[Name, EnsembleConfig]  # of `methods`; in the tables where all of them run
     evaluation: EvaluationConfig
 
     @model_validator(mode="after")
@@ -88,6 +90,10 @@ class Params(Section):
                 *self._unpaired(place, run),
             )
         ]
+        for name, ensemble in self.ensembles.items():
+            problems += _unknown(f"ensembles.{name}.methods", ensemble.methods, methods)
+            if name in methods:
+                problems.append(f"ensembles.{name} is the name of a method: call it otherwise")
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
             if BETWEEN in name:

@@ -73,11 +73,11 @@ class LevelLine:
 
 @dataclass(frozen=True)
 class StepLine:
-    """One line of a chart over steps, in percent. `seeds`: the value of each seed at each step."""
+    """One line of a chart over steps or shares, in percent. `seeds`: the values of the seeds at each."""
 
     label: str
     series: int
-    steps: tuple[int, ...]
+    steps: tuple[float, ...]
     means: tuple[float, ...]
     seeds: tuple[tuple[float, ...], ...]
 
@@ -136,13 +136,7 @@ def step_chart(
 
     References are level lines; everything is named below.
     """
-    figure, axes = _figure(height=2.3 + 0.17 * (len(lines) + len(references)))
-    for line in lines:
-        colour, dashes = SERIES[line.series % len(SERIES)], DASHES[line.series % len(DASHES)]
-        axes.plot(line.steps, line.means, color=colour, linestyle=dashes, linewidth=1.4, label=line.label)
-        for step, values in zip(line.steps, line.seeds, strict=True):
-            dots = axes.scatter([step] * len(values), values, s=10, zorder=3)
-            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9, clip_on=False)
+    figure, axes = _line_figure(lines, title=title, more=len(references))
     for label, value in references:
         axes.axhline(value, color=MUTED, linestyle="dotted", linewidth=1.4, label=f"{label}: {value:.1f}")
     first = min(step for line in lines for step in line.steps if step > 0)
@@ -150,13 +144,38 @@ def step_chart(
     axes.set_xlim(left=-0.15 * first)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter("")
-    axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.set_xlabel("step")
+    _name_below(figure)
+    return _svg(figure, name)
+
+
+@rc_context(_STYLE)
+def label_chart(lines: Sequence[StepLine], *, title: str, name: str) -> str:
+    """Top1 over the share of the labels in percent, in the distances of their logarithms; named below."""
+    figure, axes = _line_figure(lines, title=title)
+    shares = sorted({share for line in lines for share in line.steps})
+    axes.set_xscale("log")
+    axes.set_xticks(shares, [f"{share:g}" for share in shares])
+    axes.xaxis.set_minor_formatter("")
+    axes.set_xlabel("labels, % of the training clips")
+    _name_below(figure)
+    return _svg(figure, name)
+
+
+def _line_figure(lines: Sequence[StepLine], *, title: str, more: int = 0) -> tuple[Figure, Axes]:
+    """Lines through the means, with seeds as dots; room below for their names and for `more`."""
+    figure, axes = _figure(height=2.3 + 0.17 * (len(lines) + more))
+    for line in lines:
+        colour, dashes = SERIES[line.series % len(SERIES)], DASHES[line.series % len(DASHES)]
+        axes.plot(line.steps, line.means, color=colour, linestyle=dashes, linewidth=1.4, label=line.label)
+        for step, values in zip(line.steps, line.seeds, strict=True):
+            dots = axes.scatter([step] * len(values), values, s=10, zorder=3)
+            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9, clip_on=False)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.set_ylabel("top1, %")
     axes.grid()
     axes.set_axisbelow(True)
-    _name_below(figure)
-    return _svg(figure, name)
+    return figure, axes
 
 
 @rc_context(_STYLE)

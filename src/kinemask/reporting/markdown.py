@@ -17,10 +17,15 @@ from kinemask.reporting.blocks import (
     leak_sentence,
 )
 from kinemask.reporting.collect import Collected
+from kinemask.reporting.gaps import NO_DATA, footnotes
 from kinemask.reporting.occlusion import how_to_read as how_to_read_occlusion
 from kinemask.reporting.occlusion import kept_blocks
+from kinemask.reporting.published import OTHERS, Figure, tags_line
 from kinemask.reporting.tables import CONTROL, METRICS
 from kinemask.skeleton.benchmark import BENCHMARKS
+
+UPPER_BOUND = "top1 of the best epoch (upper bound)"
+PUBLISHED_HEADER = ("method", "backbone", "streams", "setting", "top1, %", "source")
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -49,8 +54,14 @@ def results_markdown(
             parts.append(leaks(collected, block.benchmark))
             previous = block.benchmark
         parts += [f"### {block.evaluation}", _block_table(block)]
-        if block.references:
-            parts.append("\n".join(f"- {reference_line(one)}" for one in block.references))
+        notes = footnotes(word for _, word in block.gaps)
+        if block.references or notes:
+            lines = (*notes, *map(reference_line, block.references))
+            parts.append("\n".join(f"- {line}" for line in lines))
+        if block.published:
+            parts += [f"{OTHERS}:", _published(block.published), tags_line(block.published)]
+    for name in unseen(collected):
+        parts += [f"## {name}", *footnotes([NO_DATA])]
     reference = collected.run.reference
     if reference is not None:
         parts += [f"## Against {reference}", how_to_read_ablation(reference, confidence)]
@@ -90,6 +101,11 @@ def missing_line(collected: Collected) -> str:
     return f"Not in the tables: {'; '.join(collected.missing)}."
 
 
+def unseen(collected: Collected) -> list[str]:
+    """Benchmarks of the run that are not there."""
+    return [name for name in collected.run.scored() if name not in collected.tests]
+
+
 def reference_line(reference: Reference) -> str:
     """A figure from elsewhere, and from where."""
     values = ", ".join(f"{metric} {value}" for metric, value in reference.values.items())
@@ -104,7 +120,8 @@ def how_to_read(confidence: float) -> str:
         f"{CHOSEN} folds of the training part chose this pooling, or it is the only one. "
         f"{BETTER} better or {WORSE} worse than {CONTROL} with the pooling chosen for it, "
         f"in a paired permutation test at the {100 * (1 - confidence):g} % level, after Holm's correction "
-        "over all comparisons of the benchmark."
+        "over all comparisons of the benchmark, for metrics that are means over clips. The calibration "
+        "error, the smaller the better, has no interval: the noise of a resample enlarges it."
     )
 
 
@@ -114,14 +131,26 @@ def _block_table(block: Block) -> str:
         for metric in METRICS
         for words in ("", *([WITHOUT_LEAKS] if block.num_leaked else []))
     ]
-    header = ["method", "setting", *scores, "seeds", "scored epoch"]
-    return markdown_table(header, [_cells(row, leaks=block.num_leaked > 0) for row in block.rows])
+    bound = [UPPER_BOUND] if block.has_snapshots else []
+    header = ["method", "setting", *scores, *bound, "seeds", "scored epoch"]
+    rows = [_cells(row, leaks=block.num_leaked > 0, bound=block.has_snapshots) for row in block.rows]
+    empty = [""] * (len(header) - 2)
+    return markdown_table(header, rows + [[method, f"*{word}*", *empty] for method, word in block.gaps])
 
 
-def _cells(row: Row, *, leaks: bool) -> list[str]:
+def _published(figures: Sequence[Figure]) -> str:
+    rows = [
+        [one.method, one.backbone, one.streams, one.our_setting, str(one.top1_percent), one.read_in]
+        for one in figures
+    ]
+    return markdown_table(PUBLISHED_HEADER, rows)
+
+
+def _cells(row: Row, *, leaks: bool, bound: bool) -> list[str]:
     setting = f"{row.setting} {CHOSEN}" if row.chosen else row.setting
     pairs = [(row.values, row.verdict), *([(row.unleaked_values, row.unleaked_verdict)] if leaks else [])]
     scores = [
         f"{values[metric]} {verdict[metric]}".strip() for metric in METRICS for values, verdict in pairs
     ]
-    return [row.method, setting, *scores, str(row.num_seeds), row.scored_epoch]
+    bounds = [row.upper_bound] if bound else []
+    return [row.method, setting, *scores, *bounds, str(row.num_seeds), row.scored_epoch]

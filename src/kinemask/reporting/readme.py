@@ -16,9 +16,9 @@ from typing import Any
 import pandas as pd
 
 from kinemask.reporting.blocks import NOTHING, WITHOUT_LEAKS, gain, percent, spread
-from kinemask.reporting.collect import ReportError
 from kinemask.reporting.markdown import markdown_table
 from kinemask.reporting.occlusion import kept_text
+from kinemask.reporting.scores import ReportError
 from kinemask.reporting.tables import UNLEAKED
 from kinemask.storage import write_text
 
