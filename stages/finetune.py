@@ -3,7 +3,7 @@
 import torch
 
 from kinemask.evaluation.finetune import TuneParams, open_finetuning
-from kinemask.evaluation.frozen import keep_results
+from kinemask.evaluation.scoring import keep_results
 from kinemask.hardware import require_device
 from kinemask.record import Clock
 from kinemask.section import load_params

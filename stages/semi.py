@@ -7,7 +7,7 @@ import torch
 from kinemask.evaluation.few import LabelsConfig
 from kinemask.evaluation.finetune import TuneParams, open_finetuning
 from kinemask.evaluation.finetune_config import SemiConfig
-from kinemask.evaluation.frozen import keep_results
+from kinemask.evaluation.scoring import keep_results
 from kinemask.evaluation.semi import with_shares
 from kinemask.hardware import require_device
 from kinemask.record import Clock

@@ -46,7 +46,7 @@ def make_tiny(params: dict[str, Any]) -> None:
 
 def write_sections(values: dict[str, Any], root: Path = Path()) -> None:
     """What the params stage writes of these sections of params.yaml, which nobody checks here."""
-    places = {"run": values["run"]} if "run" in values else {}
+    places = {name: values[name] for name in ("run", "ensembles") if name in values}
     for kind in ("datasets", "benchmarks", "evaluation"):
         places |= {f"{kind}.{name}": section for name, section in values.get(kind, {}).items()}
     for place, section in places.items():

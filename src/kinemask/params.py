@@ -13,11 +13,13 @@ from kinemask.datasets.archives.mirrors import DownloadConfig
 from kinemask.datasets.raw_kinesim import SimulatedSection
 from kinemask.datasets.reader import DatasetError
 from kinemask.errors import first_of
+from kinemask.evaluation.ensemble import EnsembleConfig
 from kinemask.evaluation.features import EmbedConfig
 from kinemask.evaluation.few import FewConfig, LabelsConfig
 from kinemask.evaluation.finetune_config import FinetuneConfig, SemiConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
+from kinemask.evaluation.occlusion import OcclusionConfig
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.evaluation.transfer import TransferConfig
 from kinemask.hardware import HardwareConfig
@@ -58,6 +60,7 @@ class EvaluationConfig(Section):
     finetune: FinetuneConfig
     semi: SemiConfig
     transfer: TransferConfig
+    occlusion: OcclusionConfig
     statistics: StatisticsConfig
 
 
@@ -71,6 +74,7 @@ class Params(Section):
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     benchmarks: dict[Name, BenchmarkConfig] = Field(min_length=1)
     methods: dict[Name, Preset] = Field(min_length=1)
+    ensembles: dict[Name, EnsembleConfig]  # of `methods`; in the tables where all of them run
     evaluation: EvaluationConfig
 
     @model_validator(mode="after")
@@ -86,6 +90,10 @@ class Params(Section):
                 *self._unpaired(place, run),
             )
         ]
+        for name, ensemble in self.ensembles.items():
+            problems += _unknown(f"ensembles.{name}.methods", ensemble.methods, methods)
+            if name in methods:
+                problems.append(f"ensembles.{name} is the name of a method: call it otherwise")
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
             if BETWEEN in name:
@@ -160,6 +168,8 @@ class Params(Section):
             except DatasetError as error:
                 problems.append(f"datasets.{benchmark.dataset}.{error}")
                 continue
+            if self.run.occlusion and (problem := self.evaluation.occlusion.misfit_body(layout)):
+                problems.append(f"{name}: {problem}")
             for method in self.run.methods:
                 problem = self.methods[method].recipe(benchmark.size).misfit_body(layout)
                 if problem:

@@ -14,6 +14,7 @@ from kinemask.evaluation.frozen import ABSENT_SCORE, Probed, ProbeTask, read_pro
 from kinemask.evaluation.linear_probe import LinearConfig, fit_linear
 from kinemask.section import ParamsError, validate
 from kinemask.skeleton.benchmark import read_split
+from kinemask.skeleton.truth import read_test_labels
 
 BENCHMARK = Path("data/benchmarks/tiny-xsub")
 TASK = ProbeTask(BENCHMARK, Path("results/embed/tiny-xsub/mtmc/seed-0/mean.npy"), 0)
@@ -149,7 +150,7 @@ def test_all_labels_give_the_linear_probe_with_that_c():
 
 @pytest.mark.usefixtures("tiny_project")
 def test_one_label_a_class_is_enough_where_classes_lie_apart():
-    truth = read_split(BENCHMARK, "test", with_labels=True)["label"].to_numpy()
+    truth = read_test_labels(BENCHMARK)
     found = [probe(TASK, CONFIG)[0], probe(NOISE, CONFIG)[0]]
     assert [one.values["num_labelled"] for one in found] == [3, 3]
     clear, noise = ((one.scores.argmax(1) == truth).mean() for one in found)

@@ -14,7 +14,7 @@ import pytest
 from kinemask.evaluation.few import LabelsConfig, draw_labelled
 from kinemask.evaluation.finetune import open_finetuning
 from kinemask.evaluation.finetune_config import SemiConfig
-from kinemask.evaluation.frozen import keep_results
+from kinemask.evaluation.scoring import keep_results
 from kinemask.evaluation.semi import SemiTuning, with_shares
 from kinemask.record import Clock
 from kinemask.section import plan_file, read_yaml

@@ -1,7 +1,7 @@
 """Frozen features: the encoder runs once over every clip, everything frozen reads the result."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,7 +169,6 @@ def _misfit_clips(about: EncoderAbout, info: DatasetInfo) -> str | None:
     return None
 
 
-@torch.no_grad()
 def embed(
     encoder: Encoder,
     clips: RaggedClips,
@@ -180,19 +179,54 @@ def embed(
     name: str,
 ) -> Features:
     """Features of every clip by pooling. Raises EncoderError if the encoder offers none of the asked ones."""
-    poolings = [pooling for pooling in config.poolings if pooling in encoder.poolings]
-    if not poolings:
-        offered, asked = ", ".join(encoder.poolings), ", ".join(config.poolings)
-        raise EncoderError(f"evaluation.embed.poolings: the encoder offers {offered}, none of {asked}")
-    encoder.eval()
-    features: dict[str, list[np.ndarray]] = {pooling: [] for pooling in poolings}
+    poolings = offered_poolings(encoder, config.poolings, "evaluation.embed.poolings")
     rows = torch.arange(len(clips), device=clips.offsets.device)
-    for chosen in progress(torch.split(rows, config.batch), name=name, unit="batch"):
-        batch = centre_crop(clips.select(chosen), share=config.crop_share, num_frames=inputs.num_frames)
-        encoded = encoder(as_input(batch, config=inputs, layout=layout))
-        for pooling in poolings:
-            features[pooling].append(encoder.pool(encoded, pooling).float().cpu().numpy())
-    return {pooling: np.concatenate(parts) for pooling, parts in features.items()}
+    return join_features(
+        embed_batch(
+            encoder,
+            clips.select(chosen),
+            poolings=poolings,
+            crop_share=config.crop_share,
+            inputs=inputs,
+            layout=layout,
+        )
+        for chosen in progress(torch.split(rows, config.batch), name=name, unit="batch")
+    )
+
+
+def offered_poolings(encoder: Encoder, asked: Sequence[Pooling], place: str) -> tuple[str, ...]:
+    """Those of `asked` that the encoder offers. Raises EncoderError with their `place` in params if none."""
+    poolings = tuple(pooling for pooling in asked if pooling in encoder.poolings)
+    if not poolings:
+        raise EncoderError(
+            f"{place}: the encoder offers {', '.join(encoder.poolings)}, none of {', '.join(asked)}"
+        )
+    return poolings
+
+
+@torch.no_grad()
+def embed_batch(
+    encoder: Encoder,
+    clips: RaggedClips,
+    *,
+    poolings: Sequence[str],
+    crop_share: float,
+    inputs: InputConfig,
+    layout: Layout,
+) -> Features:
+    """Features of some clips, all in one pass."""
+    encoder.eval()
+    batch = centre_crop(clips, share=crop_share, num_frames=inputs.num_frames)
+    encoded = encoder(as_input(batch, config=inputs, layout=layout))
+    return {pooling: encoder.pool(encoded, pooling).float().cpu().numpy() for pooling in poolings}
+
+
+def join_features(parts: Iterable[Features]) -> Features:
+    """The features of several batches, one after the other. Raises ValueError if there is no batch."""
+    of_batches = list(parts)
+    if not of_batches:
+        raise ValueError("there are no clips to embed")
+    return {pooling: np.concatenate([one[pooling] for one in of_batches]) for pooling in of_batches[0]}
 
 
 def save_features(out: Path, embedded: Mapping[int, Embedded]) -> None:

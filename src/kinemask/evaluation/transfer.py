@@ -10,10 +10,11 @@ from kinemask.evaluation.few import FewConfig, LabelsConfig, probe_few
 from kinemask.evaluation.finetune import TuneParams, open_finetuning
 from kinemask.evaluation.finetune_config import FinetuneRecipe
 from kinemask.evaluation.fit_pool import run_fits
-from kinemask.evaluation.frozen import RESULTS, Probed, ProbeTask, keep_results
+from kinemask.evaluation.frozen import Probed, ProbeTask
 from kinemask.evaluation.knn import KnnConfig, probe_knn
 from kinemask.evaluation.linear_probe import LinearConfig, probe_linear
 from kinemask.evaluation.run_probe import first_offered
+from kinemask.evaluation.scoring import RESULTS, keep_results
 from kinemask.methods.supervised import TRAINABLE
 from kinemask.record import Clock, Record
 from kinemask.run import Pair
