@@ -54,9 +54,10 @@ format: $(READY) ## let ruff format the code
 smoke: $(READY) ## a tiny dvc repro from a clean clone, on kinesim and, if there is a mirror, on irds
 	$(BIN)/python tests/smoke.py
 
-bench: $(READY) ## how fast arrays are made and a transformer steps; fills reports/speed (a quarter of an hour)
+bench: $(READY) ## how fast arrays are made, a transformer steps and DVC looks; fills reports/speed (half an hour)
 	$(BIN)/python tests/benchmarks/preprocess.py
 	$(BIN)/python tests/benchmarks/transformer_step.py
+	$(BIN)/python tests/benchmarks/graph.py
 
 ui: $(READY) ## open MLflow on the results: make ui PORT=5000
 	$(BIN)/kinemask ui --port $(PORT)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -9,8 +10,13 @@ import time
 import pandas as pd
 import psutil
 import pytest
+from mlflow import MlflowClient
 
+from kinemask.record import read_records
 from kinemask.section import read_yaml
+from kinemask.tracking.fields import record_name
+from kinemask.tracking.mlflow_run import PARENT_TAG, RECORD_TAG
+from kinemask.tracking.store import DATABASE
 from tests.project import NOTHING_NAMED, Project, make_tiny, stages_run
 
 pytestmark = pytest.mark.slow
@@ -35,11 +41,13 @@ def test_every_selected_cell_has_a_row_with_all_columns(finished):
         "mean", "std", "ci_low", "ci_high",
         "unleaked_mean", "unleaked_std", "unleaked_ci_low", "unleaked_ci_high",
         "num_test", "num_leaked", "num_seeds", "scored_epoch", "commit",
+        "best_epoch_upper_bound", "source",
     ]  # fmt: skip
     assert set(table["method"]) == {"mtmc", "random"}
     assert set(table["evaluation"]) == {"linear", "knn", "few"}
     assert (table["num_seeds"] == 2).all()
-    assert ((table["ci_low"] <= table["mean"]) & (table["mean"] <= table["ci_high"])).all()
+    ranged = table[table["metric"] != "calibration_error"]
+    assert ((ranged["ci_low"] <= ranged["mean"]) & (ranged["mean"] <= ranged["ci_high"])).all()
     assert (table.loc[table["method"] == "random", "scored_epoch"] == 0).all()
 
 
@@ -63,6 +71,16 @@ def test_one_number_of_one_method_reruns_that_method_and_the_tables_only(finishe
     assert len(ran) == 8
     assert all(name.endswith("mtmc") for name in ran[1:-1])
     finished.edit(lambda params: params["methods"]["mtmc"]["small"]["method"].update(temperature=0.1))
+    finished.repro()
+
+
+def test_an_edited_module_runs_again_what_imports_it_and_nothing_else(finished):
+    module = finished.folder / "src/kinemask/evaluation/knn.py"
+    before = module.read_text()
+    module.write_text(f"{before}# edited\n")
+    probes = {f"knn@kinesim-xsub-{method}" for method in ("mtmc", "random")}
+    assert set(stages_run(finished.repro())) == {"stages/dvc.yaml:params", *probes, "tables"}
+    module.write_text(before)
     finished.repro()
 
 
@@ -133,6 +151,7 @@ def test_snapshots_give_a_curve_that_starts_at_the_control_and_ends_at_the_resul
     }
     assert without_commit(finished) == plain
     results = pd.read_csv(finished.folder / "reports/results.csv").query("metric == 'top1'")
+    assert results.loc[results["evaluation"] == "linear", "best_epoch_upper_bound"].notna().any()
     curves = pd.read_csv(finished.folder / "reports/curves.csv")
     keys = ["evaluation", "setting"]
     for step, method in ((0, "random"), (30, "mtmc")):
@@ -217,7 +236,38 @@ def test_killed_in_pretraining_it_goes_on_and_ends_with_the_same_numbers(finishe
 
 
 def without_commit(project):
-    return pd.read_csv(project.folder / "reports/results.csv").drop(columns="commit").to_csv()
+    table = pd.read_csv(project.folder / "reports/results.csv")
+    return table.drop(columns=["commit", "best_epoch_upper_bound"]).to_csv()  # snapshots fill the latter
+
+
+def test_records_that_come_back_from_the_cache_are_all_in_mlflow_below_their_pipeline(finished):
+    finished.repro()
+    shutil.rmtree(finished.folder / "records")
+    for path in finished.folder.glob("mlflow.db*"):
+        path.unlink()
+    finished.run("dvc", "checkout")
+    records = read_records(finished.folder)
+    stages = {
+        "download",
+        "preprocess",
+        "split",
+        "simulate",
+        "pretrain",
+        "embed",
+        "linear",
+        "knn",
+        "few",
+        "tables",
+    }
+    assert {record.stage for record in records} == stages
+    done = finished.run(sys.executable, "-m", "kinemask.cli", "track")
+    assert done.stdout.startswith(f"{len(records)} records sent, 0 already there")
+    client = MlflowClient(tracking_uri=f"sqlite:///{finished.folder / DATABASE}")
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    runs = client.search_runs(experiments, max_results=1000)
+    (parent,) = [run.info.run_id for run in runs if PARENT_TAG not in run.data.tags]
+    below = [run for run in runs if run.data.tags.get(PARENT_TAG) == parent]
+    assert sorted(run.data.tags[RECORD_TAG] for run in below) == sorted(map(record_name, records))
 
 
 def test_two_repros_at_once_are_told_apart_and_nothing_is_lost(finished):

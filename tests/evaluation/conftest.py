@@ -76,6 +76,7 @@ def tiny_project(tmp_path, monkeypatch):
         "evaluation:\n"
         "  linear: {components: 4, c_grid: [1e-2, 1.0], folds: 3, max_iterations: 200, tolerance: 1e-4}\n"
         "  knn: {ks: [1, 20], temperature: 0.07, standardise: true}\n"
+        "  labels: {draw: by_class}\n"
         "  few: {shares: [0.01, 1.0], poolings: [mean, flat], c: 0.05, components: 4,"
         " max_iterations: 200, tolerance: 1e-4}\n"
     )

@@ -15,7 +15,13 @@ from kinemask.section import ParamsError
 from kinemask.tracking.fields import record_name
 from kinemask.tracking.mlflow_run import HASH_TAG, OPENED_TAG, PARENT_TAG, PIPELINE_TAG
 from kinemask.tracking.store import DATABASE, TrackingError
-from kinemask.tracking.track import TrackSummary, track_all, track_bounded
+from kinemask.tracking.track import (
+    SECONDS_A_RECORD,
+    WAIT_SECONDS,
+    TrackSummary,
+    track_all,
+    track_bounded,
+)
 from tests.test_looks import ATTENDING, LOOKS
 
 from .conftest import Store, make_probe, make_record
@@ -240,3 +246,18 @@ def test_mlflow_that_takes_too_long_is_left_behind(project):
     started = time.monotonic()
     assert "did not take the records within 0.05 s" in track_bounded(project, wait_seconds=0.05)
     assert time.monotonic() - started < 5
+
+
+def test_more_records_are_given_more_time(project, monkeypatch):
+    waited = []
+
+    def run(command, timeout, **settings):
+        waited.append(timeout)
+        return subprocess.CompletedProcess(command, 0, stdout="4 records sent", stderr="")
+
+    monkeypatch.setattr("kinemask.tracking.track.subprocess.run", run)
+    track_bounded(project)
+    for seed in range(4):
+        make_probe(seed=seed).write(project)
+    track_bounded(project)
+    assert waited == [WAIT_SECONDS, WAIT_SECONDS + 4 * SECONDS_A_RECORD]

@@ -35,6 +35,7 @@ class ProbeTask:
     features: Path  # <pooling>.npy
     seed: int
     step: int | None = None  # of the snapshot whose features these are; None: of the last weights
+    begins: tuple[str, ...] = ()  # words before all others in the name of what is scored
 
     @property
     def pooling(self) -> str:
@@ -44,7 +45,7 @@ class ProbeTask:
     def setting(self, *words: str) -> str:
         """The name of what is scored, with the probe's own words: `pooling=mean k=1 step=400`."""
         step = () if self.step is None else (f"{_STEP}{self.step}",)
-        return " ".join((f"pooling={self.pooling}", *words, *step))
+        return " ".join((*self.begins, f"pooling={self.pooling}", *words, *step))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Where test labels come in, after all that learns is done: scores and records of an evaluation."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 
 from kinemask.evaluation.frozen import FEATURES, Probed
 from kinemask.evaluation.metrics import score_metrics
-from kinemask.record import Clock, Record, hash_files, make_record
+from kinemask.record import Clock, Metrics, Record, hash_files, make_record
 from kinemask.section import Section
 from kinemask.skeleton.benchmark import BENCHMARKS, TEST_LABELS
 from kinemask.skeleton.truth import read_test_labels
@@ -28,11 +28,15 @@ def keep_results(
     hardware: Section,
     clock: Clock,
     encoders: Mapping[int, Path] | None = None,
+    pair: str | None = None,
+    summary: Callable[[Metrics], Metrics] | None = None,
 ) -> list[Record]:
     """Score against the test labels, which nothing has seen before; write scores and record of each seed.
 
     A subset of the labels is kept beside the scores, the names of its clips, and counts as an input.
-    `encoders` are the weights that each seed began with; None: frozen features were probed.
+    `encoders` are the weights that each seed began with; None: frozen features were probed. Encoders of
+    another benchmark: `pair` names it with this one as its target, and is what the records are about.
+    `summary` makes further metrics of those of a seed.
     """
     folder = BENCHMARKS / benchmark
     labels = read_test_labels(folder)
@@ -40,7 +44,7 @@ def keep_results(
     records = []
     for seed in dict.fromkeys(one.seed for one in probed):
         of_seed = [one for one in probed if one.seed == seed]
-        name = f"{benchmark}/{method}/seed-{seed}"
+        name = f"{pair or benchmark}/{method}/seed-{seed}"
         _write_scores(RESULTS / stage / f"{name}.npz", of_seed)
         subsets = {
             RESULTS / stage / f"{name}.subset-{one.subset.percent}.csv": one.subset.names
@@ -51,13 +55,14 @@ def keep_results(
             write_text(path, pd.DataFrame({"name": names}).to_csv(index=False, lineterminator="\n"))
         learned_from = [encoders[seed]] if encoders else sorted((FEATURES / name).rglob("*.npy"))
         inputs = [*split, *learned_from, *subsets]
+        metrics = {one.setting: {**score_metrics(one.scores, labels), **one.values} for one in of_seed}
         record = make_record(
             stage=stage,
-            subject=benchmark,
+            subject=pair or benchmark,
             method=method,
             seed=seed,
             params=params,
-            metrics={one.setting: {**score_metrics(one.scores, labels), **one.values} for one in of_seed},
+            metrics=metrics if summary is None else metrics | summary(metrics),
             history=[row for one in of_seed for row in one.history],
             inputs=hash_files(inputs),
             hardware=hardware,

@@ -8,12 +8,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kinemask.progress import progress
-from kinemask.record import Record, read_records
+from kinemask.record import RECORDS, Record, read_records
 from kinemask.tracking.fields import record_hash, record_name
 from kinemask.tracking.pipeline import Pipeline
 from kinemask.tracking.store import TrackingError, find_store
 
 WAIT_SECONDS = 120.0
+SECONDS_A_RECORD = (
+    0.5  # twice what a file of SQLite takes: a grid of 2,000 records is sent whole, in its time
+)
 MANY = 20  # records that take longer than a moment, so that a bar is shown
 _LATER = "the records are safe, `kinemask track` sends them later"
 
@@ -58,11 +61,14 @@ def track_all(root: Path = Path()) -> TrackSummary:
     return TrackSummary(sent=sent, present=len(records) - sent, store=store.shown)
 
 
-def track_bounded(root: Path = Path(), wait_seconds: float = WAIT_SECONDS) -> str:
+def track_bounded(root: Path = Path(), wait_seconds: float | None = None) -> str:
     """Send what is missing from a process of its own, and say how that went, in one line.
 
-    Whatever happens there, or if it takes longer than told: this returns, and the records are safe.
+    Whatever happens there, or if it takes longer than told: this returns, and the records are safe. Untold,
+    more records are given more time.
     """
+    if wait_seconds is None:
+        wait_seconds = WAIT_SECONDS + SECONDS_A_RECORD * len(list((root / RECORDS).rglob("*.json")))
     command = [sys.executable, "-m", "kinemask.cli", "track", "--root", str(root)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=wait_seconds)
