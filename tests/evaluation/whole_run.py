@@ -84,9 +84,9 @@ def _params(methods: tuple[str, ...]) -> dict[str, Any]:
     tuning["optimizer"]["lr"] = 0.01
     params["evaluation"]["embed"]["poolings"] = ["mean", "max"]
     nothing = {"part": False, "joints": [], "frames": [], "frames_absolute": [], "flicker": [], "noise": []}
-    params["evaluation"]["occlusion"] |= {
-        "levels": nothing | {"joints": [0.3]}, "adapted": nothing | {"noise": [0.1]}, "fills": ["zero"]
-    }  # fmt: skip
+    noise = nothing | {"noise": [0.1]}
+    levels = noise | {"joints": [0.3]}
+    params["evaluation"]["occlusion"] |= {"levels": levels, "adapted": noise, "fills": ["zero"]}
     params["evaluation"]["transfer"]["finetune"] = True
     params["evaluation"]["linear"] |= {"components": 32, "c_grid": [0.01, 1.0], "folds": 3}
     return params
