@@ -80,7 +80,7 @@ def _params(methods: tuple[str, ...]) -> dict[str, Any]:
     tuning = params["evaluation"]["finetune"]["gru"]["small"]
     view = {"crop": tuning["view"]["crop"]}
     params["methods"]["supervised"]["small"]["method"]["normal_view"] = view
-    tuning |= {"budget": {"steps": 60}, "view": view}
+    tuning |= {"budget": {"steps": 40}, "view": view}
     tuning["optimizer"]["lr"] = 0.01
     params["evaluation"]["embed"]["poolings"] = ["mean", "max"]
     nothing = {"part": False, "joints": [], "frames": [], "frames_absolute": [], "flicker": [], "noise": []}
