@@ -11,8 +11,15 @@ from kinemask.datasets.archives.mirrors import MIRROR_VARIABLE
 from kinemask.datasets.prepare import prepare
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import open_packed
+from kinemask.skeleton.validation import hold_out
 
 MIRROR = Path(os.environ.get(MIRROR_VARIABLE, Path(__file__).parents[3] / "shared" / "data"))
+
+# Of each protocol, the clips to train on and the held-out ones of its validation.
+VALIDATION = {
+    "irds": {"xsub": (841, 577), "xgroup": (864, 542), "xpos": (883, 383)},
+    "wmft": {"xsub": (360, 180), "xcond": (240, 120), "xboth": (120, 60)},
+}
 
 # Median metres of left upper arm, left forearm, left thigh, left shin.
 BONES = [
@@ -42,7 +49,11 @@ def test_counts_and_bones_are_those_of_the_readme(
     info = prepare(reader, config, name=name, raw=raw, packed=tmp_path / "packed")
     assert info.complete
     assert info.dropped == ()
-    joints = open_packed(tmp_path / "packed").joints[:, 0]
+    packed = open_packed(tmp_path / "packed")
+    for protocol, counts in VALIDATION[name].items():
+        held = hold_out(packed.clips[packed.clips[protocol] == "train"])
+        assert ((~held).sum(), held.sum()) == counts
+    joints = packed.joints[:, 0]
     for (child, parent), median in zip(BONES, medians, strict=True):
         bones = joints[:, KINECT25.index(child)] - joints[:, KINECT25.index(parent)]
         assert np.median(np.linalg.norm(bones, axis=-1)) == pytest.approx(median, abs=0.006)

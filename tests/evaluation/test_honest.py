@@ -13,11 +13,10 @@ from scipy.stats import binom
 from kinemask.evaluation.metrics import score_metrics
 from kinemask.record import Record
 from kinemask.reporting.tables import chosen_settings
-from kinemask.run import Evaluation
+from kinemask.run import EVALUATIONS, Evaluation
 from kinemask.skeleton.benchmark import TEST_LABELS
 
 from .whole_run import (
-    EVALUATIONS_THERE,
     NUM_CLASSES,
     WholeRun,
     change_split,
@@ -33,7 +32,7 @@ BLIND, TOLD = "mtmc", "supervised"  # one method learns without labels, the othe
 # evaluations that learned nothing has more of them right.
 MOST_BY_CHANCE = binom.ppf(1 - 1e-4, NUM_CLASSES, 1 / NUM_CLASSES) / NUM_CLASSES
 
-EACH_EVALUATION = pytest.mark.parametrize("evaluation", EVALUATIONS_THERE, ids=lambda one: one.name)
+EACH_EVALUATION = pytest.mark.parametrize("evaluation", EVALUATIONS, ids=lambda one: one.name)
 
 
 class Runs:

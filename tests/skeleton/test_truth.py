@@ -13,7 +13,7 @@ from kinemask.skeleton.truth import read_test_labels
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 TRUTH = "kinemask.skeleton.truth"
-# What scores, starts and shows, after the last choice is made.
+# What scores, what puts the pieces together and hands them to it, and what shows.
 MAY_SEE = ("evaluation.scoring", "evaluation.run_probe")
 SHOWING = ("cli", "grid", "params", "pictures", "plan", "reporting", "tracking")
 

@@ -128,17 +128,22 @@ def apart_from_step(setting: str) -> tuple[str, int | None]:
     return " ".join(word for word in words if not word.startswith(_STEP)), steps[0] if steps else None
 
 
+def require_clips(benchmark: Path, num_train: int, at_least: int) -> None:
+    """Raises TooFewClips if fewer than `at_least` clips train."""
+    if num_train < at_least:
+        raise TooFewClips(
+            f"{benchmark}: {num_train} clip to train on, and to choose by some of them takes at least "
+            f"{at_least}: take {benchmark.name} out of run.benchmarks, or give it more"
+        )
+
+
 def read_probe_data(task: ProbeTask, *, min_train: int = 1) -> ProbeData:
     """The features with the training labels.
 
     Raises FeaturesError if they are not those of the benchmark, TooFewClips below `min_train` training clips.
     """
     train = read_split(task.benchmark, "train", with_labels=True)
-    if len(train) < min_train:
-        raise TooFewClips(
-            f"{task.benchmark}: {len(train)} clip to train on, and to choose by some of them takes at least "
-            f"{min_train}: take {task.benchmark.name} out of run.benchmarks, or give it more"
-        )
+    require_clips(task.benchmark, len(train), min_train)
     num_test = len(read_split(task.benchmark, "test", with_labels=False))
     cure = "run `dvc repro embed`"
     try:

@@ -19,9 +19,9 @@ from kinemask.evaluation.features import (
     offered_poolings,
     read_encoder,
 )
-from kinemask.evaluation.frozen import Probed
+from kinemask.evaluation.frozen import Probed, require_clips
 from kinemask.evaluation.kept import UNDAMAGED, Probe, setting_of
-from kinemask.evaluation.linear_probe import LinearConfig, LinearProbe, fit_linear
+from kinemask.evaluation.linear_probe import MIN_CLIPS, LinearConfig, LinearProbe, fit_linear
 from kinemask.evaluation.occlusion import (
     Damage,
     Damaged,
@@ -248,7 +248,7 @@ def open_occlusion(
 ) -> Occlusion:
     """The occlusion benchmark of a method. Labels of test clips are never read.
 
-    Raises OcclusionError if groups of joints do not fit the body.
+    Raises OcclusionError if groups of joints do not fit the body, TooFewClips for a single training clip.
     """
     folder = BENCHMARKS / benchmark
     about = read_benchmark(folder)
@@ -256,6 +256,7 @@ def open_occlusion(
     if problem := config.misfit_body(packed.info.layout):
         raise OcclusionError(f"{benchmark}: {problem}: edit params.yaml")
     train = read_split(folder, "train", with_labels=True)
+    require_clips(folder, len(train), MIN_CLIPS)
     test = read_split(folder, "test", with_labels=False)
     parts = [ClipPart(tuple(one["row"].tolist()), tuple(one["name"])) for one in (train, test)]
     return Occlusion(
