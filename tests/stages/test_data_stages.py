@@ -114,7 +114,10 @@ def test_split_before_preprocess_says_what_to_run(root: Path) -> None:
 
 
 def test_unknown_dataset_lists_those_that_exist(root: Path) -> None:
-    assert "has no datasets.irdss: datasets holds irds" in _last_line(_run("download", "irdss", root))
+    assert (
+        "irdss.json is missing, beside it are irds: if there is datasets.irdss in params.yaml"
+        in _last_line(_run("download", "irdss", root))
+    )
 
 
 def test_download_names_a_mirror_that_is_a_file(root: Path) -> None:
