@@ -3,6 +3,7 @@
 import torch
 
 from kinemask.evaluation.features import EmbedConfig, open_embedding, save_features
+from kinemask.evaluation.frozen import FEATURES
 from kinemask.hardware import HardwareConfig, require_device
 from kinemask.record import Clock, hash_files, make_record
 from kinemask.section import Section, load_params
@@ -37,7 +38,7 @@ def main(benchmark: str, method: str) -> None:
         benchmark, method, preset=params.method, config=params.embed, device=params.hardware.device
     )
     embedded = run_seeds(work.run, params.seeds, hardware=params.hardware, on_log=lambda *row: None)
-    save_features(benchmark, method, dict(zip(params.seeds, embedded, strict=True)))
+    save_features(FEATURES / benchmark / method, dict(zip(params.seeds, embedded, strict=True)))
     for seed, one in zip(params.seeds, embedded, strict=True):
         make_record(
             stage="embed",

@@ -2,34 +2,22 @@
 
 import torch
 
-from kinemask.evaluation.features import EmbedConfig
-from kinemask.evaluation.finetune import FinetuneConfig, open_finetuning
-from kinemask.evaluation.frozen import keep_results
-from kinemask.hardware import HardwareConfig, require_device
+from kinemask.evaluation.finetune import TuneParams, open_finetuning
+from kinemask.evaluation.scoring import keep_results
+from kinemask.hardware import require_device
 from kinemask.record import Clock
-from kinemask.section import Section, load_params
+from kinemask.section import load_params
 from kinemask.stage import run_stage
 from kinemask.tracking.tracker import Tracker
-from kinemask.training.recipe import Preset
 from kinemask.training.seeds_pool import run_seeds
 
 READS = {"seeds": "plan.seeds", "method": "plan.method", "hardware": "hardware"}
 READS |= {"embed": "evaluation.embed", "finetune": "evaluation.finetune"}
 
 
-class Params(Section):
-    """What this stage reads of the plan of the method and of params.yaml."""
-
-    seeds: tuple[int, ...]
-    method: Preset
-    embed: EmbedConfig
-    finetune: FinetuneConfig
-    hardware: HardwareConfig
-
-
 def main(benchmark: str, method: str) -> None:
     clock = Clock()
-    params = load_params(Params, READS, method=method)
+    params = load_params(TuneParams, READS, method=method)
     torch.set_num_threads(1)
     require_device(params.hardware.device)
     clock.begin_work()

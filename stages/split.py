@@ -4,8 +4,9 @@ import sys
 
 from kinemask.record import Clock, make_record
 from kinemask.section import Section, load_params
-from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkConfig, write_benchmark
+from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkConfig
 from kinemask.skeleton.packed import PACKED, open_packed
+from kinemask.skeleton.split import write_benchmark
 from kinemask.stage import run_stage
 
 READS = {"benchmark": "benchmarks.{benchmark}"}

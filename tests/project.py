@@ -30,6 +30,7 @@ def make_tiny(params: dict[str, Any]) -> None:
         "benchmarks": ["kinesim-xsub"], "methods": ["mtmc", "random"], **NOTHING_NAMED, "seeds": [0, 1]
     }  # fmt: skip
     params["datasets"]["kinesim"] |= {"actions": 4, "subjects": 4, "replications": 1}
+    params["datasets"]["kinesim2"] |= {"actions": ["point", "bow", "high_five"], "subjects": 4}
     params["datasets"]["irds"]["one_clip_in"] = 12
     params["datasets"]["wmft"]["one_clip_in"] = 12
     small = params["methods"]["mtmc"]["small"]
@@ -39,12 +40,13 @@ def make_tiny(params: dict[str, Any]) -> None:
     small["encoder"] |= {"hidden": 12, "depth": 1}  # those of `random` and of all that inherit from mtmc too
     finetune = params["evaluation"]["finetune"]["gru"]["small"]
     finetune |= {"batch_size": 16, "budget": {"steps": 30}, "log_every_steps": 5, "checkpoint_every_steps": 5}
+    params["evaluation"]["semi"] |= {"small": {"budget": {"steps": 20}, "batch_size": None}}
     params["evaluation"]["statistics"] |= {"resamples": 100, "permutations": 100}
 
 
 def write_sections(values: dict[str, Any], root: Path = Path()) -> None:
     """What the params stage writes of these sections of params.yaml, which nobody checks here."""
-    places = {"run": values["run"]} if "run" in values else {}
+    places = {name: values[name] for name in ("run", "ensembles") if name in values}
     for kind in ("datasets", "benchmarks", "evaluation"):
         places |= {f"{kind}.{name}": section for name, section in values.get(kind, {}).items()}
     for place, section in places.items():

@@ -12,7 +12,7 @@ from kinemask.cli import app
 from kinemask.section import read_yaml
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("check", "data", "grid", "summary", "track", "ui")
+COMMANDS = ("check", "data", "grid", "published", "summary", "track", "ui")
 
 
 @pytest.fixture
@@ -142,6 +142,24 @@ def test_list_of_data_says_how_far_each_dataset_is(runner, tmp_path):
     assert found.output == (
         "irds  downloaded, not packed\nwmft  packed: 1,080 clips, not complete\nmine  not here yet\n"
     )
+
+
+def test_published_figures_are_those_of_the_benchmark_with_their_sources(runner):
+    found = runner.invoke(app, ["published", "--benchmark", "pku2-xview"])
+    assert (found.exit_code, found.output) == (
+        1,
+        "no figure of 'pku2-xview' is known; there are some of ntu60-xsub, ntu60-xview, ntu120-xsub, "
+        "ntu120-xset, pku1-xsub, pku2-xsub\n",
+    )
+    lines = runner.invoke(app, ["published", "--benchmark", "ntu60-xsub"]).output.splitlines()
+    assert lines[0].split() == [
+        *("benchmark", "evaluation", "setting", "method", "backbone", "streams", "top1", "%", "source")
+    ]
+    assert lines[1].split() == ["ntu60-xsub", "linear", "SkeletonCLR", "ST-GCN", "J", "68.3", "AW"]
+    assert all(line.startswith("ntu60-xsub ") for line in lines[1:-3])
+    assert lines[-2].startswith("Others' figures, not made by this run")
+    assert "AW: a third-party list" in lines[-1]
+    assert len(runner.invoke(app, ["published"]).output.splitlines()) == 1 + 454 + 3
 
 
 def test_help_imports_nothing_slow():

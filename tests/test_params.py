@@ -31,7 +31,7 @@ def problems(tmp_path) -> Callable[..., str]:
             for name in params["datasets"]
         }
         params["run"] = {"benchmarks": ["mine-xsub"], "methods": ["random"], **NOTHING_NAMED, "seeds": [0]}
-        params["grids"] = {}
+        params |= {"grids": {}, "ensembles": {}}
         params["methods"]["random"]["small"] = {"inputs": {"origin_joint": "hip"}}
         edit(params)
         path = tmp_path / "params.yaml"
@@ -64,6 +64,20 @@ def test_a_chosen_method_must_fit_the_body_of_a_chosen_benchmark(problems):
 
     said = problems(hide_all)
     assert "mine-xsub with methods.mtmc.small: mask.hidden_ratio 0.9 hides " in said
+
+
+def test_groups_of_joints_that_are_lost_together_are_of_the_body_that_is_tested(problems):
+    def group(*joints: str, occlusion: tuple[str, ...] = ("random",)) -> Callable[[dict[str, Any]], None]:
+        def edit(params: dict[str, Any]) -> None:
+            params["run"]["occlusion"] = list(occlusion)
+            params["evaluation"]["occlusion"]["groups"]["stick"] = {"some": list(joints)}
+
+        return edit
+
+    assert problems(group("hip", "left_hand")) == ""
+    said = problems(group("hip", "tail"))
+    assert "mine-xsub: evaluation.occlusion.groups.stick names tail, stick has hip, " in said
+    assert problems(group("hip", "tail", occlusion=())) == ""  # nobody asks
 
 
 def test_a_method_to_fine_tune_has_an_encoder_that_learns_and_a_recipe_that_fits_it(problems):
@@ -119,6 +133,46 @@ def test_methods_that_are_trained_with_few_labels_need_an_encoder_that_learns_to
     assert "run.semi names 'raw': the encoder 'coordinates' has nothing to train" in problems(train_raw)
 
 
+def test_between_a_pair_of_benchmarks_bodies_are_the_same_and_persons_no_more(problems):
+    def pair(source: str, target: str, method: str = "random") -> Callable[[dict[str, Any]], None]:
+        def edit(params: dict[str, Any]) -> None:
+            params["datasets"]["kinesim2"] = read_yaml(ROOT / "params.yaml")["datasets"]["kinesim2"]
+            params["benchmarks"]["kinesim2-xsub"] = {
+                "dataset": "kinesim2",
+                "protocol": "xsub",
+                "size": "small",
+            }
+            params["run"] |= {"benchmarks": [source], "methods": [method]}
+            params["run"]["transfer"] = [{"source": source, "target": target}]
+            if source != "mine-xsub":
+                params["methods"]["random"]["small"] = {}
+
+        return edit
+
+    said = problems(pair("mine-xsub", "wmft-xsub"))
+    assert "run.transfer: mine-xsub to wmft-xsub: bodies of stick and of kinect25, and an encoder " in said
+    said = problems(pair("wmft-xsub", "kinesim2-xsub"))
+    assert (
+        "run.transfer: wmft-xsub to kinesim2-xsub: the encoder of random is built for 1 person(s) and takes "
+        "no more, and clips of kinesim2-xsub have up to 2: take another target"
+    ) in said
+    assert problems(pair("kinesim2-xsub", "wmft-xsub")) == ""
+    assert problems(pair("wmft-xsub", "kinesim2-xsub", "random-transformer")) == ""
+
+
+def test_an_ensemble_has_methods_that_exist_and_a_name_of_its_own(problems):
+    def add(name: str, *methods: str) -> Callable[[dict[str, Any]], None]:
+        ensemble = {"methods": list(methods), "weights": [1.0] * len(methods)}
+        return lambda params: params["ensembles"].update({name: ensemble})
+
+    assert problems(add("both", "random", "mtmc-bone")) == ""  # no matter whether they run
+    assert "ensembles.both.methods names 'nobody'; there are" in problems(add("both", "random", "nobody"))
+    said = problems(add("raw", "random", "mtmc"))
+    assert "ensembles.raw is the name of a method: call it otherwise" in said
+    said = problems(lambda params: params.update(ensembles={"x": {"methods": ["raw"], "weights": [1.0]}}))
+    assert "ensembles.x.methods: " in said
+
+
 def test_a_preset_that_does_not_run_may_not_fit_its_changed_base(problems):
     def four_segments(params):
         params["methods"]["mtmc"]["small"]["inputs"]["num_frames"] = 33
@@ -148,7 +202,7 @@ def four_segments(params: dict[str, Any]) -> None:
     params["methods"]["four"] = {"base": "mtmc", "changes": {"method": {"mask": {"num_segments": 4}}}}
     params["methods"]["more"] = {"base": "four", "changes": {"training": {"batch_size": 8}}}
     params["run"] = {"benchmarks": ["wmft-xsub"], "methods": ["random"], **NOTHING_NAMED, "seeds": [0]}
-    params["grids"] = {}
+    params |= {"grids": {}, "ensembles": {}}
 
 
 REASON = "num_frames 33 is no multiple of mask.num_segments 4"
@@ -247,7 +301,7 @@ def test_the_plan_describes_the_simulated_people_that_a_size_asks_for(tmp_path):
     params = check_values(
         {
             **read_yaml(ROOT / "params.yaml"),
-            "run": {**RUN, "methods": ["mtmc-simulated", "random"], "reference": None},
+            "run": {**RUN, **NOTHING_NAMED, "methods": ["mtmc-simulated", "random"], "reference": None},
         },
         ROOT / "params.yaml",
     )

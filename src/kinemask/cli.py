@@ -151,6 +151,26 @@ def readme(
 
 
 @app.command()
+def published(
+    benchmark: Annotated[
+        str | None, typer.Option(help="Only those of a benchmark, such as ntu60-xsub.")
+    ] = None,
+) -> None:
+    """Print the figures that others published on NTU RGB+D and PKU-MMD, each with its source.
+
+    The reports show them beside ours where the same benchmark was run whole, and never among ours.
+
+    Example: [bold]kinemask published --benchmark ntu60-xsub[/bold]
+
+    One evaluation of all: [bold]kinemask published | grep " knn "[/bold]
+    """
+    from kinemask.reporting.published import list_figures
+
+    with _one_line_errors():
+        typer.echo(list_figures(benchmark))
+
+
+@app.command()
 def track(root: Root = Path()) -> None:
     """Send to MLflow every record that it lacks.
 

@@ -13,12 +13,15 @@ from kinemask.datasets.archives.mirrors import DownloadConfig
 from kinemask.datasets.raw_kinesim import SimulatedSection
 from kinemask.datasets.reader import DatasetError
 from kinemask.errors import first_of
+from kinemask.evaluation.ensemble import EnsembleConfig
 from kinemask.evaluation.features import EmbedConfig
-from kinemask.evaluation.few import FewConfig
-from kinemask.evaluation.finetune import FinetuneConfig
+from kinemask.evaluation.few import FewConfig, LabelsConfig
+from kinemask.evaluation.finetune_config import FinetuneConfig, SemiConfig
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
+from kinemask.evaluation.occlusion import OcclusionConfig
 from kinemask.evaluation.statistics import StatisticsConfig
+from kinemask.evaluation.transfer import TransferConfig
 from kinemask.hardware import HardwareConfig
 from kinemask.presets import SIZES, derived, resolve, trace
 from kinemask.run import BETWEEN, EVALUATIONS, RunConfig
@@ -52,8 +55,12 @@ class EvaluationConfig(Section):
     embed: EmbedConfig
     linear: LinearConfig
     knn: KnnConfig
+    labels: LabelsConfig
     few: FewConfig
     finetune: FinetuneConfig
+    semi: SemiConfig
+    transfer: TransferConfig
+    occlusion: OcclusionConfig
     statistics: StatisticsConfig
 
 
@@ -67,6 +74,7 @@ class Params(Section):
     datasets: dict[Name, DatasetConfig] = Field(min_length=1)
     benchmarks: dict[Name, BenchmarkConfig] = Field(min_length=1)
     methods: dict[Name, Preset] = Field(min_length=1)
+    ensembles: dict[Name, EnsembleConfig]  # of `methods`; in the tables where all of them run
     evaluation: EvaluationConfig
 
     @model_validator(mode="after")
@@ -82,6 +90,10 @@ class Params(Section):
                 *self._unpaired(place, run),
             )
         ]
+        for name, ensemble in self.ensembles.items():
+            problems += _unknown(f"ensembles.{name}.methods", ensemble.methods, methods)
+            if name in methods:
+                problems.append(f"ensembles.{name} is the name of a method: call it otherwise")
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
             if BETWEEN in name:
@@ -101,7 +113,7 @@ class Params(Section):
                 problems.append(f"datasets.{key}.name is {dataset.name!r}, it must repeat the key {key!r}")
         problems += self._unsimulated() if not problems else []
         problems += self._untunable() if not problems else []
-        problems += self._misfits() if not problems else self._typos()
+        problems += [*self._misfits(), *self._unlike()] if not problems else self._typos()
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -156,10 +168,39 @@ class Params(Section):
             except DatasetError as error:
                 problems.append(f"datasets.{benchmark.dataset}.{error}")
                 continue
+            if self.run.occlusion and (problem := self.evaluation.occlusion.misfit_body(layout)):
+                problems.append(f"{name}: {problem}")
             for method in self.run.methods:
                 problem = self.methods[method].recipe(benchmark.size).misfit_body(layout)
                 if problem:
                     problems.append(f"{name} with methods.{method}.{benchmark.size}: {problem}")
+        return problems
+
+    def _unlike(self) -> list[str]:
+        """Pairs of benchmarks between which encoders of chosen methods cannot go, for their bodies."""
+        problems = []
+        for stage in (one.name for one in EVALUATIONS if one.pairs):
+            for pair in self.run.pairs_of(stage):
+                place = f"run.{stage}: {pair.source} to {pair.target}"
+                ends = [self.benchmarks[name] for name in (pair.source, pair.target)]
+                of, to = (self.datasets[end.dataset] for end in ends)
+                try:
+                    bodies = [_layout(section) for section in (of, to)]
+                except DatasetError:
+                    continue  # that is said where it is used, or by the stage
+                if bodies[0] != bodies[1]:
+                    problems.append(
+                        f"{place}: bodies of {bodies[0].name} and of {bodies[1].name}, and an encoder "
+                        "fits one body: take another target"
+                    )
+                built, given = (DATASETS[section.name].persons(section) for section in (of, to))
+                for method in self.run.methods:
+                    most = self.methods[method].recipe(ends[0].size).encoder.most_persons(built)
+                    if most is not None and given > most:
+                        problems.append(
+                            f"{place}: the encoder of {method} is built for {built} person(s) and takes no "
+                            f"more, and clips of {pair.target} have up to {given}: take another target"
+                        )
         return problems
 
     def _typos(self) -> list[str]:

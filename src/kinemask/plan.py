@@ -36,6 +36,7 @@ def write_plan(params: Params, root: Path = Path(), scripts: Iterable[Path] = ()
         write_text(root / path, "".join(f"{line}\n" for line in (f"run.{stage.name} names:", *names)))
     values = {
         "run": run.model_dump(mode="json"),
+        "ensembles": {name: one.model_dump(mode="json") for name, one in params.ensembles.items()},
         **{
             f"{kind}.{name}": section.model_dump(mode="json")
             for kind in ("datasets", "benchmarks", "evaluation")

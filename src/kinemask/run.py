@@ -17,6 +17,7 @@ class Evaluation:
     name: str  # of the stage, of its section in `evaluation` and of its folders of results and records
     listed: bool = False  # only of the methods that run.<name> lists
     tunes: bool = False  # it trains the encoder further, by the recipe of evaluation.finetune
+    apart: bool = False  # its many settings have a table of their own and are compared in no other
     pairs: bool = False  # from the source to the target of the pairs that run.<name> lists
 
 
@@ -27,7 +28,7 @@ EVALUATIONS = (
     Evaluation("few"),
     Evaluation("semi", listed=True, tunes=True),
     Evaluation("finetune", listed=True, tunes=True),
-    Evaluation("occlusion", listed=True),
+    Evaluation("occlusion", listed=True, apart=True),
     Evaluation("transfer", pairs=True),
 )
 BETWEEN = "-to-"  # the two benchmarks of a pair, in its name: no benchmark has it in its own

@@ -36,6 +36,10 @@ class Params(Section):
     kinesim: KinesimConfig
 
 
+class Both(Params):
+    kinesim2: Kinesim2Config
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     config = make_config(TINY)
@@ -140,6 +144,38 @@ def test_the_data_set_of_params_yaml_is_at_most_a_hundred_megabytes_of_text():
     keys = clip_keys(config)
     sizes = [len(simulation.text(key)) for key in keys[::19]]
     assert np.mean(sizes) * len(keys) < 100e6
+
+
+def test_more_actions_have_changed_no_performance_of_the_first_twenty():
+    # Frames, and the mean size of a coordinate in metres, of each by subject 1.
+    expected = {
+        "drink": (32, 0.41818), "brush_teeth": (42, 0.3288), "phone_call": (40, 0.39987),
+        "comb_hair": (39, 0.41659), "wave": (37, 0.38853), "throw": (23, 0.34139), "raise_arm": (34, 0.40805),
+        "clap": (27, 0.35513), "rub_hands": (32, 0.38321), "sit_down": (29, 0.37014),
+        "stand_up": (21, 0.31552), "squat": (34, 0.33063), "pick_up": (36, 0.3346), "jump": (22, 0.3707),
+        "kick": (24, 0.43317), "stamp": (27, 0.35464), "handshake": (40, 0.4669), "give": (39, 0.45985),
+        "push": (40, 0.48061), "hug": (26, 0.44576),
+    }  # fmt: skip
+    config = make_config()
+    assert [action.name for action in config.chosen_actions()] == list(expected)
+    simulation = Simulation(config)
+    keys = [key for key in clip_keys(config) if (key.camera, key.subject) == (1, 1)]
+    for key, (frames, size) in zip(keys, expected.values(), strict=True):
+        joints = simulation.performance(key)
+        assert len(joints) == frames
+        assert np.abs(joints).mean() == pytest.approx(size, abs=2e-5)
+
+
+def test_the_second_data_set_of_params_yaml_is_smaller_noisier_and_of_other_actions():
+    places = {"kinesim": "datasets.kinesim", "kinesim2": "datasets.kinesim2"}
+    params = read_params(Both, places, ROOT / PARAMS_FILE)
+    one, two = params.kinesim, params.kinesim2
+    assert not {action.name for action in one.chosen_actions()} & {a.name for a in two.chosen_actions()}
+    assert 1 <= sum(len(action.roles) == 2 for action in two.chosen_actions()) <= 3
+    assert 16 <= two.subjects < one.subjects
+    assert len(clip_keys(two)) < len(clip_keys(one))
+    assert two.sensor.noise.metres > one.sensor.noise.metres
+    assert two.seed != one.seed
 
 
 def test_a_second_data_set_has_other_actions_and_the_same_reader():

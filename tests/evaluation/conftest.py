@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kinemask.section import plan_file, read_yaml
-from kinemask.skeleton.benchmark import BenchmarkInfo
+from kinemask.skeleton.benchmark import TEST_LABELS, BenchmarkInfo
 from kinemask.storage import write_text
 from tests.project import write_sections
 
@@ -26,7 +26,9 @@ def write_tiny_benchmark(folder: Path, seed: int = 0) -> np.ndarray:
         }
     )
     clips[:NUM_TRAIN].to_parquet(folder / "train.parquet", index=False)
-    clips[NUM_TRAIN:].to_parquet(folder / "test.parquet", index=False)
+    test = clips[NUM_TRAIN:]
+    test.drop(columns="label").to_parquet(folder / "test.parquet", index=False)
+    test[["name", "label"]].to_parquet(folder / TEST_LABELS, index=False)
     info = BenchmarkInfo(
         name=folder.name,
         dataset="tiny",
@@ -74,6 +76,7 @@ def tiny_project(tmp_path, monkeypatch):
         "evaluation:\n"
         "  linear: {components: 4, c_grid: [1e-2, 1.0], folds: 3, max_iterations: 200, tolerance: 1e-4}\n"
         "  knn: {ks: [1, 20], temperature: 0.07, standardise: true}\n"
+        "  labels: {draw: by_class}\n"
         "  few: {shares: [0.01, 1.0], poolings: [mean, flat], c: 0.05, components: 4,"
         " max_iterations: 200, tolerance: 1e-4}\n"
     )

@@ -14,6 +14,7 @@ from kinemask.evaluation.frozen import ABSENT_SCORE, Probed, ProbeTask, read_pro
 from kinemask.evaluation.linear_probe import LinearConfig, fit_linear
 from kinemask.section import ParamsError, validate
 from kinemask.skeleton.benchmark import read_split
+from kinemask.skeleton.truth import read_test_labels
 
 BENCHMARK = Path("data/benchmarks/tiny-xsub")
 TASK = ProbeTask(BENCHMARK, Path("results/embed/tiny-xsub/mtmc/seed-0/mean.npy"), 0)
@@ -28,9 +29,13 @@ def with_changes(**changes) -> FewConfig:
     return FewConfig.model_validate({**CONFIG.model_dump(), **changes})
 
 
-def drawn(names, labels, *, share, seed=0, benchmark="tiny-xsub") -> list[str]:
-    rows = draw_labelled(names, labels, share=share, seed=seed, benchmark=benchmark)
+def drawn(names, labels, *, share, draw="by_class", seed=0, benchmark="tiny-xsub") -> list[str]:
+    rows = draw_labelled(names, labels, share=share, draw=draw, seed=seed, benchmark=benchmark)
     return names[rows].tolist()
+
+
+def probe(task, config, draw="by_class"):
+    return probe_few(task, config, draw)
 
 
 def change_training_labels(change) -> None:
@@ -50,29 +55,54 @@ def change_training_labels(change) -> None:
 def test_each_class_gives_its_share_and_at_least_one_clip(share, counts):
     labels = np.repeat([0, 1, 3], [140, 60, 1])  # class 2 has no clip
     names = np.array([f"clip{number}" for number in range(201)])
-    rows = draw_labelled(names, labels, share=share, seed=0, benchmark="tiny-xsub")
+    rows = draw_labelled(names, labels, share=share, draw="by_class", seed=0, benchmark="tiny-xsub")
     assert np.bincount(labels[rows], minlength=4).tolist() == counts
     assert len(set(rows.tolist())) == len(rows)
 
 
-def test_a_draw_is_that_of_seed_benchmark_and_share_and_of_no_other():
+@pytest.mark.parametrize("draw", ["by_class", "uniform"])
+def test_a_draw_is_that_of_seed_benchmark_and_share_and_of_no_other(draw):
     labels = np.arange(200) % 2
-    first = drawn(NAMES, labels, share=0.1)
-    assert first == drawn(NAMES, labels, share=0.1)
-    assert first != drawn(NAMES, labels, share=0.1, seed=1)
-    assert first != drawn(NAMES, labels, share=0.1, benchmark="other-xsub")
-    assert not set(drawn(NAMES, labels, share=0.01)) <= set(first)  # drawn anew, not a part of it
+    first = drawn(NAMES, labels, share=0.1, draw=draw)
+    assert first == drawn(NAMES, labels, share=0.1, draw=draw)
+    assert first != drawn(NAMES, labels, share=0.1, draw=draw, seed=1)
+    assert first != drawn(NAMES, labels, share=0.1, draw=draw, benchmark="other-xsub")
+    assert not set(drawn(NAMES, labels, share=0.01, draw=draw)) <= set(first)  # drawn anew, not a part of it
 
 
-def test_a_draw_does_not_depend_on_the_order_of_the_clips():
+@pytest.mark.parametrize("draw", ["by_class", "uniform"])
+def test_a_draw_does_not_depend_on_the_order_of_the_clips(draw):
     labels = np.arange(200) % 3
     order = np.random.default_rng(4).permutation(200)
-    assert drawn(NAMES[order], labels[order], share=0.1) == drawn(NAMES, labels, share=0.1)
+    again = drawn(NAMES[order], labels[order], share=0.1, draw=draw)
+    assert again == drawn(NAMES, labels, share=0.1, draw=draw)
 
 
 def test_a_draw_is_the_same_on_every_machine():  # trap E14
     # 15 clips a class: 1.5 of them, and a half goes to even.
     assert drawn(NAMES[:30], np.arange(30) % 2, share=0.1) == ["clip18", "clip2", "clip11", "clip5"]
+    assert drawn(NAMES[:30], np.arange(30) % 2, share=0.1, draw="uniform") == ["clip18", "clip24", "clip19"]
+
+
+def test_a_uniform_draw_takes_classes_as_they_come_and_one_clip_of_each_that_got_none():
+    labels = np.repeat([0, 1, 3], [100, 98, 2])
+    counts = np.zeros(4, int)
+    for seed in range(40):
+        rows = draw_labelled(NAMES, labels, share=0.1, draw="uniform", seed=seed, benchmark="tiny-xsub")
+        found = np.bincount(labels[rows], minlength=4)
+        assert len(set(rows.tolist())) == found.sum() in (20, 21)
+        assert found[3] >= 1
+        counts += found
+    # Of 20 clips 10, 9.8 and 0.2 are expected; a draw by class would give 10, 10 and 1 each time.
+    assert 360 < counts[0] < 440
+    assert 40 <= counts[3] < 50
+
+
+def test_fewer_labels_than_classes_are_one_a_class_however_they_are_drawn():
+    labels = np.arange(200) % 50
+    for draw in ("by_class", "uniform"):
+        rows = draw_labelled(NAMES, labels, share=0.001, draw=draw, seed=0, benchmark="tiny-xsub")
+        assert labels[rows].tolist() == list(range(50))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +116,7 @@ def test_a_share_is_said_in_percent(share, text):
 @pytest.mark.parametrize("components", [None, 3])
 def test_scores_are_those_of_a_reference_that_sees_the_drawn_labels_only(components):
     data = read_probe_data(NOISE)
-    probed = probe_few(NOISE, with_changes(components=components, tolerance=1e-8))
+    probed = probe(NOISE, with_changes(components=components, tolerance=1e-8))
     scaler = StandardScaler().fit(data.train_features.astype(np.float64))
     train, test = (scaler.transform(one) for one in (data.train_features, data.test_features))
     if components is not None:
@@ -106,7 +136,7 @@ def test_scores_are_those_of_a_reference_that_sees_the_drawn_labels_only(compone
 @pytest.mark.usefixtures("tiny_project")
 def test_all_labels_give_the_linear_probe_with_that_c():
     data = read_probe_data(NOISE)
-    (probed,) = probe_few(NOISE, with_changes(shares=(1.0,), tolerance=1e-8))
+    (probed,) = probe(NOISE, with_changes(shares=(1.0,), tolerance=1e-8))
     linear = fit_linear(
         features=data.train_features,
         labels=data.train_labels,
@@ -120,8 +150,8 @@ def test_all_labels_give_the_linear_probe_with_that_c():
 
 @pytest.mark.usefixtures("tiny_project")
 def test_one_label_a_class_is_enough_where_classes_lie_apart():
-    truth = read_split(BENCHMARK, "test", with_labels=True)["label"].to_numpy()
-    found = [probe_few(TASK, CONFIG)[0], probe_few(NOISE, CONFIG)[0]]
+    truth = read_test_labels(BENCHMARK)
+    found = [probe(TASK, CONFIG)[0], probe(NOISE, CONFIG)[0]]
     assert [one.values["num_labelled"] for one in found] == [3, 3]
     clear, noise = ((one.scores.argmax(1) == truth).mean() for one in found)
     assert clear > 0.8
@@ -131,7 +161,7 @@ def test_one_label_a_class_is_enough_where_classes_lie_apart():
 @pytest.mark.usefixtures("tiny_project")
 def test_a_class_of_the_test_part_without_training_clips_is_never_the_answer():
     change_training_labels(lambda labels: np.where(labels == 1, 2, labels))
-    for one in probe_few(TASK, CONFIG):
+    for one in probe(TASK, CONFIG):
         assert (one.scores[:, 1] == ABSENT_SCORE).all()
         assert np.isfinite(one.scores).all()
 
@@ -139,7 +169,7 @@ def test_a_class_of_the_test_part_without_training_clips_is_never_the_answer():
 @pytest.mark.usefixtures("tiny_project")
 def test_a_single_training_class_is_always_the_answer_as_in_the_linear_probe():
     change_training_labels(lambda labels: np.full_like(labels, 2))
-    for one, num_labelled in zip(probe_few(TASK, CONFIG), (1, 9), strict=True):
+    for one, num_labelled in zip(probe(TASK, CONFIG), (1, 9), strict=True):
         assert (one.scores.argmax(1) == 2).all()
         assert one.values == {"num_labelled": num_labelled, "converged": 1.0}
 
@@ -150,17 +180,22 @@ def subsets(probed: list[Probed]) -> list[tuple[str, ...]]:
 
 @pytest.mark.usefixtures("tiny_project")
 def test_the_labels_are_those_of_the_same_clips_whatever_the_features_and_the_order_of_the_file():
-    before = subsets(probe_few(TASK, CONFIG))
+    before = subsets(probe(TASK, CONFIG))
     assert len(before) == 2
-    assert subsets(probe_few(NOISE, CONFIG)) == before
+    assert subsets(probe(NOISE, CONFIG)) == before
     train = pd.read_parquet(BENCHMARK / "train.parquet")
     train.iloc[::-1].to_parquet(BENCHMARK / "train.parquet", index=False)
-    assert subsets(probe_few(TASK, CONFIG)) == before
+    assert subsets(probe(TASK, CONFIG)) == before
+
+
+@pytest.mark.usefixtures("tiny_project")
+def test_labels_that_are_drawn_uniformly_are_those_of_other_clips():
+    assert subsets(probe(TASK, CONFIG, "uniform")) != subsets(probe(TASK, CONFIG))
 
 
 @pytest.mark.usefixtures("tiny_project")
 def test_a_fit_that_does_not_converge_is_logged_and_recorded(caplog):
-    (probed,) = probe_few(NOISE, with_changes(shares=(1.0,), max_iterations=1))
+    (probed,) = probe(NOISE, with_changes(shares=(1.0,), max_iterations=1))
     assert probed.values["converged"] == 0.0
     assert "last.npy: the fit on 100 % of the labels did not converge in 1 iterations: raise" in caplog.text
 

@@ -14,12 +14,16 @@ from safetensors.torch import load_file
 
 from kinemask.evaluation.features import EmbedConfig, EncoderError, read_encoder
 from kinemask.evaluation.few import draw_labelled
-from kinemask.evaluation.finetune import FinetuneConfig, open_finetuning
-from kinemask.evaluation.frozen import keep_results
+from kinemask.evaluation.finetune import LabelShare, OneClassError, open_finetuning
+from kinemask.evaluation.finetune_config import FinetuneConfig
+from kinemask.evaluation.frozen import ABSENT_SCORE
+from kinemask.evaluation.scoring import keep_results
 from kinemask.hardware import HardwareConfig
 from kinemask.record import Clock
 from kinemask.section import plan_file, read_yaml
 from kinemask.seeding import derive_seed
+from kinemask.skeleton.benchmark import BENCHMARKS, TEST_LABELS
+from kinemask.skeleton.truth import read_test_labels
 from kinemask.storage import write_text
 from kinemask.training.checkpoint import CHECKPOINTS
 from kinemask.training.pretrain import Pretrained, new_encoder, open_pretraining, save_encoders
@@ -107,10 +111,10 @@ def test_it_learns_the_training_clips_and_leaves_scores_and_a_record(preset):
         "train_loss": last["loss"], "train_top1": last["top1"],
     }  # fmt: skip
     (record,) = keep(work, [probed])
-    labels = pd.read_parquet("data/benchmarks/toy-odd/test.parquet")["label"].to_numpy()
+    labels = read_test_labels(BENCHMARKS / "toy-odd")
     assert record.metrics["pooling=mean"]["top1"] == (probed.scores.argmax(axis=1) == labels).mean()
     assert record.history == list(probed.history)
-    assert set(record.params) == {"finetune", "crop_share", "share"}
+    assert set(record.params) == {"finetune", "crop_share"}
     assert "results/pretrain/toy-odd/mtmc/seed-0.safetensors" in record.inputs
     with np.load("results/finetune/toy-odd/mtmc/seed-0.npz") as kept:
         assert (kept["pooling=mean"] == probed.scores).all()
@@ -132,16 +136,14 @@ def test_it_starts_from_the_weights_of_its_seed_under_a_fresh_head(preset):
         run(work, 3)
 
 
-def test_other_test_labels_change_no_score_and_other_training_labels_do(preset):
+def test_without_test_labels_scores_are_the_same_and_with_other_training_labels_they_are_not(preset):
     expected = run(opened(preset)).scores
-    for part, changes in (("test", False), ("train", True)):
-        path = f"data/benchmarks/toy-odd/{part}.parquet"
-        table = pd.read_parquet(path)
-        table.assign(label=(table["label"] + 1) % 3).to_parquet(path)
-        found = run(replace(opened(preset), checkpoints=Path(part))).scores
-        assert (found == expected).all() != changes
-    table.drop(columns="label").to_parquet("data/benchmarks/toy-odd/test.parquet")
-    opened(preset)  # nor are they read
+    (BENCHMARKS / "toy-odd" / TEST_LABELS).unlink()
+    assert (run(replace(opened(preset), checkpoints=Path("blind"))).scores == expected).all()
+    path = BENCHMARKS / "toy-odd/train.parquet"
+    table = pd.read_parquet(path)
+    table.assign(label=(table["label"] + 1) % 3).to_parquet(path)
+    assert not (run(replace(opened(preset), checkpoints=Path("wrong"))).scores == expected).all()
 
 
 def test_stopped_and_gone_on_it_ends_with_the_same_scores(preset, tmp_path):
@@ -170,14 +172,15 @@ def test_another_recipe_is_another_run(preset, changes):
 
 
 def test_with_a_share_of_the_labels_it_is_told_those_that_few_is_told(preset):
-    work = replace(opened(preset), share=0.25)
+    work = replace(opened(preset), few=LabelShare(0.25, "by_class"))
     probed = run(work)
     names, labels = np.array(work.train.names), work.train.labels
-    rows = draw_labelled(names, labels, share=0.25, seed=0, benchmark="toy-odd")
+    rows = draw_labelled(names, labels, share=0.25, draw="by_class", seed=0, benchmark="toy-odd")
     assert len(rows) == 6
     assert probed.setting == "pooling=mean labels=25%"
     assert probed.subset.names == tuple(names[rows])
     assert probed.values["num_labelled"] == 6.0
+    assert probed.values["epochs"] == 30.0  # fewer clips than a batch are one batch of all of them
     # What is told of the others makes no difference: their clips are not even looked at.
     others = np.setdiff1d(np.arange(24), rows)
     damaged = replace(work.train.clips, joints=work.train.clips.joints.clone())
@@ -186,6 +189,31 @@ def test_with_a_share_of_the_labels_it_is_told_those_that_few_is_told(preset):
         damaged.joints[start : start + int(damaged.lengths[row])] = 7.0
     again = replace(work, train=replace(work.train, clips=damaged), checkpoints=Path("damaged"))
     assert (run(again).scores == probed.scores).all()
+
+
+def relabel(part, change):
+    path = f"data/benchmarks/toy-odd/{part}.parquet"
+    table = pd.read_parquet(path)
+    table.assign(label=change(table["label"].to_numpy())).to_parquet(path)
+
+
+def test_a_class_without_training_clips_is_never_the_answer(preset):
+    relabel("train", lambda labels: np.where(labels == 1, 2, labels))
+    probed = run(opened(preset))
+    assert (probed.scores[:, 1] == ABSENT_SCORE).all()
+    assert (probed.scores[:, [0, 2]] != ABSENT_SCORE).all()
+    (record,) = keep(opened(preset), [probed])
+    assert 0 < record.metrics["pooling=mean"]["top1"] < 1
+
+
+def test_training_clips_of_one_class_are_one_line(preset):
+    relabel("train", lambda labels: np.full_like(labels, 2))
+    with pytest.raises(OneClassError) as raised:
+        opened(preset)
+    assert str(raised.value) == (
+        "toy-odd: all 24 training clips are of the class 'c', so there is nothing to fine-tune an encoder "
+        "for: edit benchmarks.toy-odd in params.yaml"
+    )
 
 
 def of_transformer(preset):

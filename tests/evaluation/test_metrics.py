@@ -4,6 +4,8 @@ from sklearn.metrics import f1_score
 
 from kinemask.evaluation.metrics import (
     calibration_error,
+    calibration_gap,
+    confidences,
     confusion_matrix,
     macro_f1,
     per_class_accuracy,
@@ -75,6 +77,13 @@ def test_calibration_error_does_not_change_when_a_clip_s_scores_are_shifted():
     assert calibration_error(SCORES + shift, LABELS) == pytest.approx(
         calibration_error(SCORES, LABELS), abs=1e-5
     )
+
+
+def test_confidence_is_the_largest_share_of_a_softmax_by_hand():
+    scores = np.log(np.array([[0.8, 0.2], [0.2, 0.8]], dtype=np.float32)) + np.float32(50)
+    assert confidences(scores) == pytest.approx([0.8, 0.8], abs=1e-5)
+    assert confidences(np.full((1, 3), np.finfo(np.float32).min)) == pytest.approx([1 / 3])
+    assert calibration_gap(np.array([0.8, 1.0]), np.array([False, True])) == pytest.approx(0.4)
 
 
 def test_a_score_that_is_not_a_number_is_named():

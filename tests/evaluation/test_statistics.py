@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from kinemask.evaluation.statistics import Comparison, Estimate, StatisticsConfig, compare, estimate, holm
+from kinemask.evaluation.metrics import count_answers, macro_f1
+from kinemask.evaluation.statistics import (
+    Comparison,
+    Estimate,
+    StatisticsConfig,
+    compare,
+    estimate,
+    estimate_f1,
+    holm,
+)
 
 CONFIG = StatisticsConfig(resamples=1000, confidence=0.95, permutations=4096, seed=0)
 
@@ -189,3 +198,38 @@ def test_holm_of_four_p_values_by_hand() -> None:
     # 0.6 * 2 is cut at 1; the second may not fall below the first.
     assert holm(np.array([0.6, 0.9])).tolist() == [1.0, 1.0]
     assert holm(np.array([])).tolist() == []
+
+
+def f1_of(answers: list[list[int]], labels: list[int], subjects: list[int], **changes: float) -> Estimate:
+    arrays = {"labels": np.array(labels), "subjects": np.array(subjects)}
+    return estimate_f1(np.array(answers), **arrays, config=CONFIG.model_copy(update=changes))
+
+
+def test_macro_f1_of_two_seeds_by_hand() -> None:
+    # Class 0: 2 hits of 3 clips and 2 answers, 4/5; class 1: 1 hit of 1 clip and 2 answers, 2/3.
+    # Seed 1 answers class 2 once, which no clip is: 2 * 2/5, 2 * 1/2 and 0 over three classes.
+    found = f1_of([[0, 0, 1, 1], [0, 0, 2, 1]], [0, 0, 0, 1], [1, 2, 3, 4])
+    first, second = (4 / 5 + 2 / 3) / 2, (4 / 5 + 1 + 0) / 3
+    assert found.mean == pytest.approx((first + second) / 2)
+    assert found.std == pytest.approx(abs(first - second) / 2**0.5)
+
+
+def test_interval_of_macro_f1_agrees_with_a_slow_loop_over_subjects_and_seeds() -> None:
+    rng = np.random.default_rng(5)
+    subjects, labels = rng.integers(0, 6, 60), rng.integers(0, 4, 60)
+    answers = np.where(rng.random((3, 60)) < 0.5, labels, rng.integers(0, 5, (3, 60)))
+    values = []
+    for _ in range(800):
+        people = rng.choice(np.unique(subjects), len(np.unique(subjects)))
+        clips = np.concatenate([np.flatnonzero(subjects == person) for person in people])
+        drawn = [
+            macro_f1(count_answers(answers[seed, clips], labels[clips], 5)) for seed in rng.integers(0, 3, 3)
+        ]
+        values.append(np.mean(drawn))
+    found = f1_of(answers.tolist(), labels.tolist(), subjects.tolist())
+    assert (found.low, found.high) == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.02)
+
+
+def test_macro_f1_of_nothing_is_said() -> None:
+    with pytest.raises(ValueError, match="0 clips and 3 seeds"):
+        estimate_f1(np.zeros((3, 0), int), labels=np.zeros(0, int), subjects=np.zeros(0), config=CONFIG)

@@ -3,8 +3,11 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
+import numpy as np
+
 from kinemask.looks import AttentionLook, ClipLook, DropLook, HopBiasLook, Looks, MaskLook
 from kinemask.pictures import attention_pictures, encoder_pictures, standalone_svg, step_pictures
+from kinemask.pictures.confusion import confusion_picture
 from kinemask.skeleton.layout import KINECT25
 from tests.test_looks import ATTENDING, LOOKS
 
@@ -176,3 +179,34 @@ def test_the_largest_encoder_takes_less_than_sixty_kilobytes():
 def test_looks_without_attention_have_no_picture_of_it():
     assert encoder_pictures(LOOKS) == []
     assert attention_pictures(LOOKS, LOOKS.clips[0]) == []
+
+
+def test_confusions_stand_in_rows_of_truth_and_columns_of_answers():
+    picture = confusion_picture(
+        np.array([[0.75, 0.25], [np.nan, np.nan]]),
+        ["clap", "a very long name indeed"],
+        title="C",
+        caption="c",
+    )
+    # Two cells of 112: a share of 0.75 has the eighth of ten levels, of at most half the colour.
+    found = re.findall(r'<path d="([^"]+)" fill-opacity="([\d.]+)" style="fill:var\(--(\S+?),', picture.marks)
+    assert found == [
+        ("M72 0h112v112h-112z", "0.4", "series-0"),
+        ("M184 0h112v112h-112z", "0.15", "series-1"),
+    ]
+    assert re.findall(r">([^<]+)</text>", picture.marks) == [
+        *("75", "25", "1 clap", "2 a very long n…", "1", "2", "answer")
+    ]
+    assert picture.alt == (
+        "C: 75% of a class right in the mean. Most frequent mistakes: clap taken for a very long name indeed "
+        "25%."
+    )
+
+
+def test_confusions_of_many_classes_stay_small():
+    generator = np.random.default_rng(0)
+    shares = generator.dirichlet(np.full(120, 0.01), 120)
+    picture = confusion_picture(shares, [f"class {n}" for n in range(120)], title="C", caption="c")
+    assert len(picture.svg()) < 35 * (shares >= 0.005).sum() < 50_000
+    assert picture.marks.count("<path") <= 2 * 10 + 1
+    assert "class 3" not in picture.marks  # rows of two units have numbers on ticks alone

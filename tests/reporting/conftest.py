@@ -12,7 +12,8 @@ from kinemask.evaluation.metrics import score_metrics
 from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.record import Record
 from kinemask.run import Pair, RunConfig
-from kinemask.skeleton.benchmark import BenchmarkInfo
+from kinemask.skeleton.benchmark import TEST_LABELS, BenchmarkInfo
+from kinemask.skeleton.truth import read_test_labels
 from tests.project import NOTHING_NAMED
 
 SKILL = {
@@ -85,7 +86,8 @@ def write_benchmark_files(
             "leaked": clips < num_leaked,
         }
     )
-    table.to_parquet(folder / "test.parquet", index=False)
+    table.drop(columns="label").to_parquet(folder / "test.parquet", index=False)
+    table[["name", "label"]].to_parquet(folder / TEST_LABELS, index=False)
     info = BenchmarkInfo(
         name=name,
         dataset=dataset,
@@ -105,7 +107,7 @@ def write_scores(
     root: Path, evaluation: str, benchmark: str, method: str, seed: int, pair: Pair | None = None
 ) -> None:
     """Scores and their record, as the probe stages write them; `benchmark` is the target of a pair."""
-    labels = pd.read_parquet(root / "data/benchmarks" / benchmark / "test.parquet")["label"].to_numpy()
+    labels = read_test_labels(root / "data/benchmarks" / benchmark)
     names = ["linear", "knn", "mtmc", "random", "irds-xsub", "kinesim-xsub", "raw", "mtmc-no-drop"]
     names += ["few", "finetune", "transfer"]
     rng = np.random.default_rng([seed, *(names.index(name) for name in (evaluation, benchmark, method))])
@@ -170,6 +172,12 @@ def write_transfer(root: Path, config: RunConfig) -> None:
         for method in config.methods:
             for seed in config.seeds_of(method):
                 write_scores(root, "transfer", pair.target, method, seed, pair)
+
+
+def make_published(run: Run) -> None:
+    """Say that irds-xsub is pku1-xsub, of which others published figures of a linear probe."""
+    path = run.root / "data/benchmarks/irds-xsub/benchmark.json"
+    path.write_text(path.read_text().replace('"dataset":"irds"', '"dataset":"pku1"'))
 
 
 def new_run(root: Path, **changes: object) -> Run:

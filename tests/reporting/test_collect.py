@@ -7,7 +7,8 @@ import pytest
 
 from kinemask.looks import looks_path, write_looks
 from kinemask.record import RecordError
-from kinemask.reporting.collect import ReportError, collect
+from kinemask.reporting.collect import collect
+from kinemask.reporting.scores import ReportError
 from kinemask.run import Pair, RunConfig
 from tests.test_looks import LOOKS
 

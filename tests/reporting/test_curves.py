@@ -10,8 +10,9 @@ from kinemask.evaluation.metrics import score_metrics
 from kinemask.record import read_record
 from kinemask.reporting.collect import collect
 from kinemask.reporting.curves import CURVE_COLUMNS, curves_table
-from kinemask.reporting.tables import chosen_settings
+from kinemask.reporting.tables import chosen_settings, results_table
 from kinemask.reporting.write import write_reports
+from kinemask.skeleton.truth import read_test_labels
 
 from .conftest import Run, write_record
 
@@ -22,7 +23,7 @@ STEPS, EPOCHS = 800, 40.0
 
 def add_snapshots(run: Run, method: str, seed: int, *, validation_top1: float = 0.99) -> None:
     """Scores of snapshots beside those that are there, as the linear and knn stages write them."""
-    labels = pd.read_parquet(run.root / "data/benchmarks/irds-xsub/test.parquet")["label"].to_numpy()
+    labels = read_test_labels(run.root / "data/benchmarks/irds-xsub")
     rng = np.random.default_rng(seed)
     for evaluation in ("linear", "knn"):
         path = run.root / f"results/{evaluation}/irds-xsub/{method}/seed-{seed}.npz"
@@ -60,6 +61,32 @@ def curve(run: Run, **wanted: object) -> pd.DataFrame:
     table = curves_table(collect(run.root, run.config), run.statistics)
     assert tuple(table.columns) == CURVE_COLUMNS
     return table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+
+
+def test_the_best_epoch_is_an_upper_bound_beside_the_last_by_hand(with_snapshots: Run) -> None:
+    run = with_snapshots
+    found = collect(run.root, run.config)
+    results = results_table(found, run.statistics)
+    records = found.of_run("linear", "irds-xsub", "mtmc")
+    for metric in ("top1", "macro_f1"):
+        best = [
+            max(values[metric] for name, values in one.metrics.items() if name.startswith("pooling=last"))
+            for one in records
+        ]
+        own = results[["method", "evaluation", "setting", "metric"]] == [
+            "mtmc",
+            "linear",
+            "pooling=last",
+            metric,
+        ]
+        line = results[own.all(axis=1)].iloc[0]
+        assert line["best_epoch_upper_bound"] == pytest.approx(np.mean(best), abs=1e-4)
+        assert line["best_epoch_upper_bound"] > line["mean"]
+    empty = results[results["best_epoch_upper_bound"].isna()]
+    assert set(empty["method"]) == {"random", "mtmc"}
+    mine = empty[empty["method"] == "mtmc"]  # few has no snapshots, and nobody picks by the calibration error
+    assert set(mine["metric"][mine["evaluation"] != "few"]) == {"calibration_error"}
+    assert "| top1 of the best epoch (upper bound) |" in reports(run)["results.md"]
 
 
 def test_a_curve_has_a_row_a_step_and_ends_with_the_result(with_snapshots: Run) -> None:
@@ -111,8 +138,13 @@ def test_snapshots_change_no_other_table_and_choose_no_pooling(make_run: MakeRun
         found.append((reports(run), chosen_settings(collect(run.root, run.config).records)))
     (plain, chosen), (kept, chosen_with) = found
     assert chosen == chosen_with
-    for name in ("results.csv", "comparisons.csv", "ablation.csv", "results.md"):
+    others = ("comparisons.csv", "ablation.csv", "classes.csv", "label_efficiency.csv", "tables.tex")
+    for name in others:
         assert plain[name] == kept[name]
+    tables = [pd.read_csv(io.StringIO(texts["results.csv"])) for texts in (plain, kept)]
+    bounds = [table.pop("best_epoch_upper_bound") for table in tables]
+    pd.testing.assert_frame_equal(*tables)
+    assert [bound.notna().any() for bound in bounds] == [False, True]
     assert plain["curves.csv"] == ",".join(CURVE_COLUMNS) + "\n"
     assert len(list(csv.reader(io.StringIO(kept["curves.csv"])))) == 1 + 6 * 4
     assert "Over the steps" not in plain["index.html"]

@@ -17,6 +17,8 @@ from kinemask.reporting.summary import print_summary
 from kinemask.reporting.tables import UNLEAKED, comparisons_table, results_table
 from kinemask.reporting.write import write_reports
 from kinemask.run import RunConfig
+from kinemask.skeleton.benchmark import TEST_LABELS
+from kinemask.skeleton.truth import read_test_labels
 from tests.project import NOTHING_NAMED
 
 from .conftest import Run, write_benchmark_files, write_record
@@ -86,16 +88,17 @@ def test_scores_are_those_of_all_clips_and_of_those_not_leaked(tmp_path: Path) -
 def test_scores_without_leaked_clips_are_those_of_a_benchmark_that_never_had_them(make_run: MakeRun) -> None:
     whole, cut = make_run("whole", benchmarks=("irds-xsub",)), make_run("cut", benchmarks=("irds-xsub",))
     leak(whole, "irds-xsub", 25)
-    path = cut.root / "data/benchmarks/irds-xsub/test.parquet"
-    kept = pd.read_parquet(path)[25:]
-    kept.to_parquet(path, index=False)
+    for file in ("test.parquet", TEST_LABELS):
+        path = cut.root / "data/benchmarks/irds-xsub" / file
+        pd.read_parquet(path)[25:].to_parquet(path, index=False)
+    labels = read_test_labels(cut.root / "data/benchmarks/irds-xsub")
     for record in collect(whole.root, whole.config).records:
         if record.stage in ("linear", "knn", "few"):
             file = Path("results", *record.path.parts[1:]).with_suffix(".npz")
             with np.load(cut.root / file) as scores:
                 arrays = {name: scores[name][25:] for name in scores.files}
             np.savez(cut.root / file, **arrays)
-            metrics = {name: score_metrics(array, kept["label"].to_numpy()) for name, array in arrays.items()}
+            metrics = {name: score_metrics(array, labels) for name, array in arrays.items()}
             for name in metrics:
                 metrics[name] = record.metrics[name] | metrics[name]
             record.model_copy(update={"metrics": metrics}).write(cut.root)

@@ -5,10 +5,12 @@ import pandas as pd
 from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.blocks import BETTER, CHOSEN, WORSE, blocks, gain, percent, references, spread
 from kinemask.reporting.collect import collect
+from kinemask.reporting.gaps import absences
 from kinemask.reporting.markdown import markdown_table, results_markdown
+from kinemask.reporting.occlusion import occlusion_table
 from kinemask.reporting.tables import comparisons_table, results_table
 
-from .conftest import Run
+from .conftest import Run, make_published
 
 MakeRun = Callable[..., Run]
 
@@ -17,7 +19,8 @@ def markdown(run: Run) -> str:
     found = collect(run.root, run.config)
     results, comparisons = results_table(found, run.statistics), comparisons_table(found, run.statistics)
     shown = blocks(results, comparisons, found, 0.05)
-    return results_markdown(shown, ablation_table(found, run.statistics), found, confidence=0.95)
+    tables = [make(found, run.statistics) for make in (ablation_table, occlusion_table)]
+    return results_markdown(shown, tables[0], found, occlusion=tables[1], confidence=0.95)
 
 
 def test_numbers_are_percent_with_one_decimal() -> None:
@@ -99,6 +102,44 @@ def test_marks_show_only_what_survives_the_correction(make_run: MakeRun) -> None
     table = comparisons.assign(p_holm=1.0)
     table.loc[[index for index in at if index not in best], "p_holm"] = 0.001
     assert verdicts(table) == ["", "", "", ""]
+
+
+def test_what_is_not_there_is_a_word_in_the_table_and_a_reason_below(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub",), finetune=("mtmc", "random"), seeds=(0,))
+    for path in (run.root / "records/finetune/irds-xsub/mtmc").iterdir():
+        path.unlink()
+    changes = {"benchmarks": ("irds-xsub", "ntu60-xsub"), "methods": ("random", "mtmc", "raw")}
+    wanted = run.config.model_copy(update=changes)
+    found = collect(run.root, wanted)
+    assert {place: word for place, word in absences(found).items() if place[1] == "finetune"} == {
+        ("irds-xsub", "finetune", "mtmc"): "unfinished",
+        ("irds-xsub", "finetune", "raw"): "not run",
+        ("ntu60-xsub", "finetune", "random"): "no data",
+        ("ntu60-xsub", "finetune", "mtmc"): "no data",
+        ("ntu60-xsub", "finetune", "raw"): "not run",
+    }
+    assert not any(place[1] == "transfer" for place in absences(found))  # nobody asked for it
+    lines = markdown(Run(run.root, wanted, run.statistics)).splitlines()
+    tuned = lines[lines.index("### finetune") : lines.index("## ntu60-xsub")]
+    assert [line.split(" | ")[:2] for line in tuned if line.startswith("| ")][2:] == [
+        ["| random", "pooling=mean †"], ["| mtmc", "*unfinished*"], ["| raw", "*not run*"]
+    ]  # fmt: skip
+    assert [line.split(":")[0] for line in tuned if line.startswith("- ")] == ["- not run", "- unfinished"]
+    assert lines[lines.index("## ntu60-xsub") + 2].startswith("no data: the benchmark is not there")
+
+
+def test_figures_of_others_are_a_table_of_their_own_below_their_benchmark(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub", "kinesim-xsub"), seeds=(0,))
+    assert "Others' figures" not in markdown(run)
+    make_published(run)
+    text = markdown(run)
+    parts = text.split("Others' figures")
+    assert len(parts) == 2
+    assert parts[0].count("## kinesim-xsub") == 0  # it comes later, and has none
+    assert "| MacDiff | Transformer + diffusion decoder | J |  | 92.8 | MD, FS |" in parts[1]
+    assert "FS: the comparison tables" in parts[1]
+    found = collect(run.root, run.config)
+    assert not results_table(found, run.statistics)["method"].isin(["MacDiff"]).any()
 
 
 def test_part_of_the_recordings_is_said(make_run: MakeRun) -> None:

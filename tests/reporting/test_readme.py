@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from kinemask.reporting.collect import ReportError
 from kinemask.reporting.readme import update_readme
+from kinemask.reporting.scores import ReportError
 
 CSV = """benchmark,method,setting,metric,mean,std,ci_low,ci_high,num_seeds
 irds-xsub,mtmc,pooling=mean k=20,top1,0.8612,0.0034,0.8400,0.8820,3

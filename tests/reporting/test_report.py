@@ -9,11 +9,12 @@ from kinemask.record import read_records
 from kinemask.reporting.ablation import ablation_table
 from kinemask.reporting.collect import collect
 from kinemask.reporting.figures import MAX_POINTS, Bar, Curve, curve_chart, interval_chart
+from kinemask.reporting.occlusion import occlusion_table
 from kinemask.reporting.report import commit_date, params_digest, report_html
 from kinemask.reporting.tables import comparisons_table, results_table
 from tests.test_looks import ATTENDING, LOOKS
 
-from .conftest import Run, new_run, write_record
+from .conftest import Run, make_published, new_run, write_record
 
 MakeRun = Callable[..., Run]
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -59,7 +60,8 @@ def html(run: Run) -> str:
     found = collect(run.root, run.config)
     results, comparisons = results_table(found, run.statistics), comparisons_table(found, run.statistics)
     ablation = ablation_table(found, run.statistics)
-    return report_html(results, comparisons, ablation, found, run.statistics)
+    occlusion = occlusion_table(found, run.statistics)
+    return report_html(results, comparisons, ablation, found, run.statistics, occlusion=occlusion)
 
 
 def test_page_asks_nothing_from_anywhere(whole: tuple[Run, str]) -> None:
@@ -81,7 +83,8 @@ def test_page_can_be_read_without_seeing_it(whole: tuple[Run, str]) -> None:
     assert len(page.all("caption")) == len(page.all("table"))
     assert all("scope" in attributes for attributes in page.all("th"))
     charts = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
-    assert len(charts) == len(page.all("svg")) == 2 * 3 + 2 * 2  # evaluations; loss and rank of one method
+    # Evaluations, labels and two linear probes of each benchmark; loss and rank of one method on each.
+    assert len(charts) == len(page.all("svg")) == 2 * (3 + 1 + 2) + 2 * 2
     assert all(len(str(attributes["aria-label"])) > 40 for attributes in charts)
     scrolled = [attributes for attributes in page.all("div") if attributes.get("class") == "scroll"]
     assert all(attributes["tabindex"] == "0" and attributes["aria-label"] for attributes in scrolled)
@@ -189,7 +192,7 @@ def test_what_methods_do_with_clips_is_on_the_page_where_it_was_looked_at(make_r
     assert "mtmc on irds-xsub, seed 4" in page.texts
     assert "<script" not in text
     charts = [attributes for attributes in page.all("div") if attributes.get("role") == "img"]
-    assert len(charts) == len(page.all("svg")) == Page(before).texts.count("top1, %") + 2 + 3 + 1
+    assert len(charts) == len(page.all("svg")) == len(Page(before).all("svg")) + 3 + 1
     assert all(len(str(attributes["aria-label"])) > 40 for attributes in charts)
     assert "http" not in text
 
@@ -212,6 +215,29 @@ def test_what_attention_learned_is_on_the_page_where_an_encoder_attends(make_run
     assert "What the mask hides" not in html(run)  # a supervised transformer hides nothing
 
 
+def test_what_is_not_there_is_on_the_page_with_the_reason(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub",), finetune=("mtmc",), seeds=(0,))
+    wanted = run.config.model_copy(update={"benchmarks": ("irds-xsub", "ntu60-xsub")})
+    text = html(Run(run.root, wanted, run.statistics))
+    assert '<tr><th scope="row">random</th><td colspan="8"><em>not run</em></td></tr>' in text
+    assert text.count("<em>") == 1
+    assert "not run: run of params.yaml does not name the method" in text
+    assert re.search(r'<h2 id="unseen-1">ntu60-xsub</h2>\s*<p class="gap">no data: the benchmark', text)
+    Page(text)
+
+
+def test_figures_of_others_are_on_the_page_beside_their_benchmark_alone(make_run: MakeRun) -> None:
+    run = make_run(benchmarks=("irds-xsub",), seeds=(0,))
+    assert "Others&#39; figures" not in html(run)
+    make_published(run)
+    text = html(run)
+    page = Page(text)
+    assert page.texts.count("Others' figures, not made by this run and not compared with it (13)") == 1
+    assert text.count('<td class="number">92.8</td><td class="words">MD, FS</td>') == 1
+    assert len(page.all("caption")) == len(page.all("table"))
+    assert "http" not in text
+
+
 def test_digest_changes_with_any_parameter(make_run: MakeRun) -> None:
     run = make_run(benchmarks=("irds-xsub",), seeds=(0,))
     before = params_digest(read_records(run.root))
@@ -232,6 +258,14 @@ def test_charts_take_their_colours_from_the_page() -> None:
     )
     assert not re.search(r"(fill|stroke): #", chart)
     assert "raw: 52.0" in chart
+
+
+def test_each_seed_is_a_dot_beside_the_interval() -> None:
+    def dots(*seeds: float) -> int:
+        chart = interval_chart([Bar("a", 0, seeds, 55.0, 40.0, 70.0)], [], name="x")
+        return len(re.findall(r"<use [^>]*var\(--ink\)", chart))
+
+    assert dots(50.0, 60.0, 55.0) - dots(50.0) == 2
 
 
 def test_charts_show_text_as_it_is() -> None:

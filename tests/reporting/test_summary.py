@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
-from kinemask.reporting.collect import ReportError, collect
+from kinemask.reporting.collect import collect
+from kinemask.reporting.scores import ReportError
 from kinemask.reporting.summary import print_summary
 from kinemask.reporting.write import write_reports
 

@@ -29,6 +29,7 @@ def stage() -> ModuleType:
 def write_params(run: Run, **changes: object) -> None:
     values = {
         "run": run.config.model_dump(mode="json"),
+        "ensembles": {"both": {"methods": ["mtmc", "random"], "weights": [1.0, 1.0]}},
         "evaluation": {"statistics": run.statistics.model_dump()},
     }
     values["evaluation"]["statistics"] |= changes
@@ -45,11 +46,14 @@ def test_stage_writes_all_reports_and_its_record(
     monkeypatch.chdir(run.root)
     stage.main()
     assert {path.name for path in Path("reports").iterdir()} == {
-        *("results.csv", "results.md", "comparisons.csv", "ablation.csv", "curves.csv", "index.html")
+        *("results.csv", "comparisons.csv", "ablation.csv", "curves.csv", "occlusion.csv", "classes.csv"),
+        *("label_efficiency.csv", "published.csv", "results.md", "tables.tex", "index.html"),
     }
     record = next(record for record in read_records() if record.stage == "tables")
     assert record.path == Path("records/tables/all/record.json")
-    counts = {"results": 96.0, "comparisons": 66.0, "ablation": 0.0, "curves": 0.0, "missing": 0.0}
+    # 2 benchmarks; mtmc, random and their ensemble; 8 settings, 5 of them chosen, 2 over labels; 5 metrics.
+    counts = {"results": 240.0, "comparisons": 132.0, "classes": 180.0, "label_efficiency": 12.0}
+    counts |= {"ablation": 0.0, "curves": 0.0, "occlusion": 0.0, "published": 0.0, "missing": 0.0}
     assert record.metrics["all"] == counts
     assert "results/linear/irds-xsub/mtmc/seed-0.npz" in record.inputs
     first = {path.name: path.read_bytes() for path in Path("reports").iterdir()}

@@ -12,11 +12,12 @@ from kinemask.skeleton.benchmark import (
     open_data,
     read_benchmark,
     read_split,
-    write_benchmark,
 )
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25
 from kinemask.skeleton.packed import Dropped, PackedClips, PackedError, PackedWriter, open_packed
+from kinemask.skeleton.split import write_benchmark
+from kinemask.skeleton.truth import read_test_labels
 
 
 def _by_subject(clips: pd.DataFrame) -> pd.Series:
@@ -50,14 +51,15 @@ def _config(protocol: str) -> BenchmarkConfig:
 def test_split_has_the_clips_the_rule_says(tmp_path: Path, packed: PackedClips) -> None:
     info = write_benchmark(tmp_path / "b", name="tiny-xsub", config=_config("xsub"), packed=packed)
     train = read_split(tmp_path / "b", "train", with_labels=True)
-    test = read_split(tmp_path / "b", "test", with_labels=True)
+    test = read_split(tmp_path / "b", "test", with_labels=False)
     assert train.to_dict("list") == {
         "row": [0, 3], "name": ["clip0", "clip3"], "label": [0, 1], "subject": [1, 1],
         "leaked": [False, False],
     }  # fmt: skip
     assert test.to_dict("list") == {
-        "row": [1], "name": ["clip1"], "label": [1], "subject": [2], "leaked": [False],
+        "row": [1], "name": ["clip1"], "subject": [2], "leaked": [False],
     }  # fmt: skip
+    assert read_test_labels(tmp_path / "b").tolist() == [1]
     assert (info.num_train, info.num_test, info.num_leaked) == (2, 1, 0)
     assert (tmp_path / "b/leaks.csv").read_text() == "group,part,name,label,class_name\n"
     assert info.data_sha256 == packed.info.data_sha256
@@ -167,6 +169,8 @@ def test_clips_packed_anew_from_other_data_are_refused(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/packed").mkdir(parents=True)
     (tmp_path / "packed").rename(tmp_path / "data/packed/tiny")
-    assert open_data(info).info == packed.info
+    opened = open_data(info)
+    assert opened.info == packed.info
+    assert opened.clips.equals(packed.clips.drop(columns=["label", "xsub", "all"]))
     with pytest.raises(PackedError, match="split from other data"):
         open_data(info.model_copy(update={"data_sha256": "0" * 64}))

@@ -14,6 +14,7 @@ from kinemask.record import read_records
 from kinemask.section import read_yaml
 from kinemask.skeleton.benchmark import read_benchmark, read_split
 from kinemask.skeleton.packed import open_packed
+from kinemask.skeleton.truth import read_test_labels
 from tests.datasets.conftest import write_zip
 from tests.project import write_sections
 
@@ -78,7 +79,7 @@ def test_recordings_become_packed_clips_and_a_split(root: Path) -> None:
     assert [dropped.name for dropped in packed.info.dropped] == ["101_18_2_1_1_stand"]
     benchmark = root / "data" / "benchmarks" / "irds-xsub"
     assert read_split(benchmark, "train", with_labels=True)["row"].tolist() == [0]
-    assert read_split(benchmark, "test", with_labels=True)["label"].tolist() == [0, 2]
+    assert read_test_labels(benchmark).tolist() == [0, 2]
     assert not read_benchmark(benchmark).complete
     records = {record.stage: record for record in read_records(root)}
     assert records["preprocess"].metrics["all"] == {

@@ -16,10 +16,11 @@ from kinemask.methods.mtmc import Mtmc
 from kinemask.presets import resolve
 from kinemask.section import Section, read_params, read_yaml
 from kinemask.seeding import derive_seed
-from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
+from kinemask.skeleton.benchmark import TEST_LABELS, BenchmarkConfig
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25, Layout
 from kinemask.skeleton.packed import PackedError, PackedWriter, open_packed
+from kinemask.skeleton.split import write_benchmark
 from kinemask.training import pretrain
 from kinemask.training.pretrain import new_encoder, open_pretraining, save_encoders, save_looks
 from kinemask.training.recipe import Preset, Recipe, RecipeError
@@ -122,7 +123,8 @@ def test_test_clips_change_no_weight(tmp_path, monkeypatch):
 @pytest.mark.parametrize("change", [lambda preset: preset, with_labels], ids=["mtmc", "supervised"])
 def test_test_labels_cannot_be_read_by_a_pretraining(tmp_path, monkeypatch, change):
     write_data(tmp_path)
-    (tmp_path / "data/benchmarks/toy-odd/test.parquet").unlink()
+    for file in ("test.parquet", TEST_LABELS):
+        (tmp_path / "data/benchmarks/toy-odd" / file).unlink()
     _, trained = train(tmp_path, monkeypatch, change(presets(tmp_path)["mtmc"]))
     assert trained.result.steps == 30
 
@@ -135,11 +137,10 @@ def test_a_pretraining_without_labels_opens_none(tmp_path, monkeypatch):  # trap
         write_data(folder)
         if name == "blind":
             rewrite(folder / "data/packed/toy/clips.parquet", lambda table: table.assign(label=0))
-            for part in ("train", "test"):
-                rewrite(
-                    folder / f"data/benchmarks/toy-odd/{part}.parquet",
-                    lambda table: table.drop(columns="label"),
-                )
+            (folder / "data/benchmarks/toy-odd" / TEST_LABELS).unlink()
+            rewrite(
+                folder / "data/benchmarks/toy-odd/train.parquet", lambda table: table.drop(columns="label")
+            )
         work, result = train(folder, monkeypatch, preset)
         assert work.labels is None
         assert work.domain.num_classes is None

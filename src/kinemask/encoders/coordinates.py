@@ -22,6 +22,10 @@ class CoordinatesConfig(Section):
         """Clips of every length will do."""
         return None
 
+    def most_persons(self, built_for: int) -> int | None:
+        """Any number: nothing is trained, so it is built for whatever it is fed."""
+        return None
+
 
 class CoordinatesEncoder(Encoder):
     """Per frame, all coordinates and their change to the next frame; absent persons are zero."""

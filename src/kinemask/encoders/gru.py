@@ -39,6 +39,10 @@ class GRUConfig(Section):
         """Clips of every length will do."""
         return None
 
+    def most_persons(self, built_for: int) -> int | None:
+        """A frame is one vector of all persons, in which those who are absent are zeros: fewer will do."""
+        return built_for
+
 
 class GRUEncoder(Encoder):
     """Features of width 2 x hidden a frame."""

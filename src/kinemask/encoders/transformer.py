@@ -64,6 +64,10 @@ class TransformerConfig(Section):
             )
         return None
 
+    def most_persons(self, built_for: int) -> int | None:
+        """Any number: each is encoded alone."""
+        return None
+
 
 @dataclass(frozen=True)
 class TokenEncoded(Encoded):

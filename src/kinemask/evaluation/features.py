@@ -1,7 +1,7 @@
 """Frozen features: the encoder runs once over every clip, everything frozen reads the result."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from kinemask.augment.temporal import centre_crop
 from kinemask.encoders.base import Encoder
 from kinemask.encoders.transformer import TransformerEncoder, resized_times
 from kinemask.errors import KinemaskError
-from kinemask.evaluation.frozen import FEATURES, Pooling, features_folder
+from kinemask.evaluation.frozen import Pooling, features_folder
 from kinemask.progress import progress
 from kinemask.section import Section
 from kinemask.skeleton.batch import RaggedClips
@@ -26,7 +26,14 @@ from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import DatasetInfo, PackedClips
 from kinemask.skeleton.resident import to_device
 from kinemask.storage import whole_folder, writing
-from kinemask.training.pretrain import PRETRAINED, input_clips, new_encoder, weights_file
+from kinemask.training.pretrain import (
+    PRETRAINED,
+    EncoderAbout,
+    input_clips,
+    new_encoder,
+    read_about,
+    weights_file,
+)
 from kinemask.training.recipe import Preset, Recipe
 from kinemask.training.trainer import Log
 
@@ -67,11 +74,7 @@ class Embedding:
     packed: PackedClips
     rows: list[int]  # of the clips, in the order of the features
     device: str
-
-    @property
-    def steps(self) -> tuple[int, ...]:
-        """The snapshots that the recipe asks for."""
-        return () if self.recipe.training is None else self.recipe.training.snapshots
+    steps: tuple[int, ...]  # the snapshots that are embedded, too
 
     def files(self, seed: int) -> dict[int | None, Path]:
         """The weights of a seed: the last ones under None, those of snapshots under their steps."""
@@ -95,31 +98,48 @@ class Embedding:
 
 
 def open_embedding(
-    benchmark: str, method: str, *, preset: Preset, config: EmbedConfig, device: str
+    benchmark: str,
+    method: str,
+    *,
+    preset: Preset,
+    config: EmbedConfig,
+    device: str,
+    source: str | None = None,
 ) -> Embedding:
-    """The embedding of all clips of a benchmark, those to train on first, by the encoders of a method."""
+    """The embedding of all clips of a benchmark, those to train on first, by the encoders of a method.
+
+    They were pretrained on the benchmark itself; or on the `source`, and then their last weights alone count.
+    """
     folder = BENCHMARKS / benchmark
     about = read_benchmark(folder)
     parts = [read_split(folder, part, with_labels=False)["row"] for part in ("train", "test")]
+    recipe = preset.recipe(about.size)
+    training = recipe.training if source is None else None
     return Embedding(
-        name=f"embed {benchmark} {method}",
-        weights=PRETRAINED / benchmark / method,
-        recipe=preset.recipe(about.size),
+        name=f"embed {benchmark} {method}" + ("" if source is None else f" from {source}"),
+        weights=PRETRAINED / (source or benchmark) / method,
+        recipe=recipe,
         config=config,
         packed=open_data(about),
         rows=[*parts[0], *parts[1]],
         device=device,
+        steps=() if training is None else training.snapshots,
     )
 
 
 def read_encoder(path: Path, recipe: Recipe, info: DatasetInfo, *, resize_times: bool = False) -> Encoder:
     """The encoder of a recipe with the weights of a file. Raises EncoderError if they do not fit exactly.
 
-    With `resize_times` a transformer may have been trained on clips of another length: its positions in time
-    are stretched, and a line says so.
+    Clips of `info` may be of another data set than it was trained on, but not of another body, nor of more
+    persons where it cannot take them. With `resize_times` a transformer may have been trained on clips of
+    another length: its positions in time are stretched, and a line says so.
     """
-    encoder = new_encoder(recipe, layout=info.layout, num_persons=info.persons)
     try:
+        about = read_about(path)
+        if problem := _misfit_clips(about, info):
+            raise EncoderError(f"{path} {problem}: take another pair of benchmarks, or another encoder")
+        persons = about.encoder.most_persons(about.persons) or info.persons
+        encoder = new_encoder(recipe, layout=info.layout, num_persons=persons)
         tensors = load_file(path)
         if resize_times and isinstance(encoder, TransformerEncoder):
             found, wanted = len(tensors[_TIMES]), encoder.num_times
@@ -127,13 +147,28 @@ def read_encoder(path: Path, recipe: Recipe, info: DatasetInfo, *, resize_times:
                 _LOG.warning("%s: its positions of %d times are stretched to %d", path, found, wanted)
                 tensors[_TIMES] = resized_times(tensors[_TIMES], wanted)
         encoder.load_state_dict(tensors, strict=True)
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
         problem = " ".join(str(error).split())
         raise EncoderError(f"{path} is not the encoder of this recipe ({problem}): run pretrain") from error
     return encoder
 
 
-@torch.no_grad()
+def _misfit_clips(about: EncoderAbout, info: DatasetInfo) -> str | None:
+    """Why an encoder cannot be fed clips of a data set, or None if it can."""
+    if about.layout != info.layout:
+        another = "another " if about.layout.name == info.layout.name else ""
+        return (
+            f"was trained on bodies of {about.layout.name}, and {info.name} has {another}{info.layout.name}"
+        )
+    most = about.encoder.most_persons(about.persons)
+    if most is not None and info.persons > most:
+        return (
+            f"was trained on clips of at most {about.persons} person(s), those of {info.name} have up to "
+            f"{info.persons}, and the encoder {about.encoder.name!r} takes no more than it was built for"
+        )
+    return None
+
+
 def embed(
     encoder: Encoder,
     clips: RaggedClips,
@@ -144,27 +179,61 @@ def embed(
     name: str,
 ) -> Features:
     """Features of every clip by pooling. Raises EncoderError if the encoder offers none of the asked ones."""
-    poolings = [pooling for pooling in config.poolings if pooling in encoder.poolings]
-    if not poolings:
-        offered, asked = ", ".join(encoder.poolings), ", ".join(config.poolings)
-        raise EncoderError(f"evaluation.embed.poolings: the encoder offers {offered}, none of {asked}")
-    encoder.eval()
-    features: dict[str, list[np.ndarray]] = {pooling: [] for pooling in poolings}
+    poolings = offered_poolings(encoder, config.poolings, "evaluation.embed.poolings")
     rows = torch.arange(len(clips), device=clips.offsets.device)
-    for chosen in progress(torch.split(rows, config.batch), name=name, unit="batch"):
-        batch = centre_crop(clips.select(chosen), share=config.crop_share, num_frames=inputs.num_frames)
-        encoded = encoder(as_input(batch, config=inputs, layout=layout))
-        for pooling in poolings:
-            features[pooling].append(encoder.pool(encoded, pooling).float().cpu().numpy())
-    return {pooling: np.concatenate(parts) for pooling, parts in features.items()}
+    return join_features(
+        embed_batch(
+            encoder,
+            clips.select(chosen),
+            poolings=poolings,
+            crop_share=config.crop_share,
+            inputs=inputs,
+            layout=layout,
+        )
+        for chosen in progress(torch.split(rows, config.batch), name=name, unit="batch")
+    )
 
 
-def save_features(benchmark: str, method: str, embedded: Mapping[int, Embedded]) -> None:
+def offered_poolings(encoder: Encoder, asked: Sequence[Pooling], place: str) -> tuple[str, ...]:
+    """Those of `asked` that the encoder offers. Raises EncoderError with their `place` in params if none."""
+    poolings = tuple(pooling for pooling in asked if pooling in encoder.poolings)
+    if not poolings:
+        raise EncoderError(
+            f"{place}: the encoder offers {', '.join(encoder.poolings)}, none of {', '.join(asked)}"
+        )
+    return poolings
+
+
+@torch.no_grad()
+def embed_batch(
+    encoder: Encoder,
+    clips: RaggedClips,
+    *,
+    poolings: Sequence[str],
+    crop_share: float,
+    inputs: InputConfig,
+    layout: Layout,
+) -> Features:
+    """Features of some clips, all in one pass."""
+    encoder.eval()
+    batch = centre_crop(clips, share=crop_share, num_frames=inputs.num_frames)
+    encoded = encoder(as_input(batch, config=inputs, layout=layout))
+    return {pooling: encoder.pool(encoded, pooling).float().cpu().numpy() for pooling in poolings}
+
+
+def join_features(parts: Iterable[Features]) -> Features:
+    """The features of several batches, one after the other. Raises ValueError if there is no batch."""
+    of_batches = list(parts)
+    if not of_batches:
+        raise ValueError("there are no clips to embed")
+    return {pooling: np.concatenate([one[pooling] for one in of_batches]) for pooling in of_batches[0]}
+
+
+def save_features(out: Path, embedded: Mapping[int, Embedded]) -> None:
     """One folder a seed, in it one a snapshot; one array a pooling.
 
     Raises StorageError if the disk does not take them.
     """
-    out = FEATURES / benchmark / method
     with whole_folder(out) as folder, writing(out):
         for seed, one in embedded.items():
             for step, features in ((None, one.last), *one.snapshots.items()):

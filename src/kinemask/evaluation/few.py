@@ -2,7 +2,7 @@
 
 import logging
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -10,10 +10,24 @@ from pydantic import Field
 
 from kinemask.evaluation.frozen import Pooling, Probed, ProbeTask, Subset, read_probe_data
 from kinemask.evaluation.regression import RegressionConfig, prepare_inputs, regression_path
-from kinemask.section import ASCENDING
+from kinemask.section import ASCENDING, Section
 from kinemask.seeding import numpy_generator
 
 _LOG = logging.getLogger(__name__)
+
+
+Draw = Literal["by_class", "uniform"]
+Shares = Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], ASCENDING]
+
+
+class LabelsConfig(Section):
+    """How the training clips are drawn of which an evaluation with few labels is told the class.
+
+    `by_class`: each class gives its share. `uniform`: the share is drawn from all clips alike, as parts of
+    the field do. Both give at least one clip a class.
+    """
+
+    draw: Draw
 
 
 class FewConfig(RegressionConfig):
@@ -22,12 +36,12 @@ class FewConfig(RegressionConfig):
     `c` is the inverse strength of the L2 penalty; of `poolings` the first that features offer is probed.
     """
 
-    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], ASCENDING] = Field(min_length=1)
+    shares: Shares = Field(min_length=1)
     poolings: tuple[Pooling, ...] = Field(min_length=1)
     c: float = Field(gt=0)
 
 
-def probe_few(task: ProbeTask, config: FewConfig) -> list[Probed]:
+def probe_few(task: ProbeTask, config: FewConfig, draw: Draw) -> list[Probed]:
     """One setting a share, with the number of labelled clips and converged (0 or 1, and 0 is logged).
 
     Standardisation and principal components are measured on all training clips, which takes no label.
@@ -39,7 +53,7 @@ def probe_few(task: ProbeTask, config: FewConfig) -> list[Probed]:
     probed = []
     for share in config.shares:
         rows = draw_labelled(
-            names, data.train_labels, share=share, seed=task.seed, benchmark=task.benchmark.name
+            names, data.train_labels, share=share, draw=draw, seed=task.seed, benchmark=task.benchmark.name
         )
         (regression,) = regression_path(train[rows], data.train_labels[rows], [config.c], config)
         percent = percent_text(share)
@@ -64,19 +78,25 @@ def probe_few(task: ProbeTask, config: FewConfig) -> list[Probed]:
 
 
 def draw_labelled(
-    names: np.ndarray, labels: Int[np.ndarray, " N"], *, share: float, seed: int, benchmark: str
+    names: np.ndarray, labels: Int[np.ndarray, " N"], *, share: float, draw: Draw, seed: int, benchmark: str
 ) -> Int[np.ndarray, " L"]:
-    """Rows of max(1, round(share n)) of the n clips of each class, by class and name; a half goes to even.
+    """Rows of the clips whose labels are seen, by class and name.
 
-    The clips drawn depend on names and labels alone, neither on the order of the clips nor on the method.
+    `by_class`: max(1, round(share n)) of the n clips of each class; a half goes to even. `uniform`:
+    max(1, round(share N)) of all N clips, and one more of each class that got none. The clips drawn depend on
+    names and labels alone, neither on the order of the clips nor on the method.
     """
     generator = numpy_generator(seed, "few", benchmark, percent_text(share))
     by_name = np.argsort(names)
+    chosen = np.zeros(len(names), dtype=bool)
+    if draw == "uniform":
+        chosen[generator.choice(by_name, max(1, round(share * len(names))), replace=False)] = True
     drawn = []
     for label in np.unique(labels):
         rows = by_name[labels[by_name] == label]
-        count = max(1, round(share * len(rows)))
-        drawn.append(rows[np.sort(generator.choice(len(rows), count, replace=False))])
+        wanted = max(1, round(share * len(rows))) if draw == "by_class" else int(not chosen[rows].any())
+        chosen[rows[generator.choice(len(rows), wanted, replace=False)]] = True
+        drawn.append(rows[chosen[rows]])
     return np.concatenate(drawn)
 
 

@@ -7,31 +7,22 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
-from pydantic import Field
 
 from kinemask.augment.temporal import centre_crop
-from kinemask.augment.views import ViewConfig
-from kinemask.encoders import EncoderConfig
 from kinemask.encoders.base import Encoder
 from kinemask.encoders.transformer import TransformerEncoder
+from kinemask.errors import KinemaskError
 from kinemask.evaluation.features import EmbedConfig, read_encoder
-from kinemask.evaluation.few import draw_labelled, percent_text
-from kinemask.evaluation.frozen import Probed, Subset
+from kinemask.evaluation.few import Draw, draw_labelled, percent_text
+from kinemask.evaluation.finetune_config import FinetuneConfig, FinetuneRecipe, FinetuneUsed
+from kinemask.evaluation.frozen import ABSENT_SCORE, Probed, Subset
 from kinemask.hardware import HardwareConfig
 from kinemask.methods.base import Domain
-from kinemask.methods.supervised import (
-    TRAINABLE,
-    HeadConfig,
-    LabelledClips,
-    Supervised,
-    SupervisedConfig,
-    misfit_head,
-)
+from kinemask.methods.supervised import LabelledClips, Supervised, SupervisedConfig
 from kinemask.record import hash_files
 from kinemask.run_key import TRAINING_CODE, code_digest
 from kinemask.section import Section
@@ -40,75 +31,34 @@ from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
 from kinemask.skeleton.packed import DatasetInfo
 from kinemask.skeleton.resident import to_device
-from kinemask.training.batches import BudgetConfig
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
-from kinemask.training.optim import OptimConfig
 from kinemask.training.pretrain import PRETRAINED, domain_of, input_clips, weights_file
-from kinemask.training.recipe import Preset, Recipe, RecipeError
+from kinemask.training.recipe import Preset, Recipe
 from kinemask.training.trainer import Log, Trainer
 
 _CODE = (*TRAINING_CODE, "evaluation/finetune.py")
 
 
-class FinetuneRecipe(Section):
-    """How an encoder is trained on with labels. What it is fed comes from its pretraining.
-
-    `num_frames`: the length to which clips are resized; null: as in the pretraining. `layer_decay`: each
-    layer learns at this share of the rate of the one behind it, the head at the whole rate. `drop_path` is
-    that of the last block of a transformer. `freeze`: the head alone is trained.
-    """
-
-    batch_size: int = Field(ge=2)
-    budget: BudgetConfig
-    optimizer: OptimConfig
-    num_frames: int | None = Field(ge=2)
-    layer_decay: float = Field(gt=0, le=1)
-    view: ViewConfig
-    head: HeadConfig
-    drop_path: float = Field(ge=0, lt=1)
-    label_smoothing: float = Field(ge=0, lt=1)
-    freeze: bool
-    log_every_steps: int = Field(ge=1)
-    checkpoint_every_steps: int = Field(ge=1)
-
-    def misfit(self, encoder: EncoderConfig) -> str | None:
-        """Why no encoder of that section can be fine-tuned so, or None if it can."""
-        if self.drop_path and encoder.name != "transformer":
-            return f"drop_path is {self.drop_path:g}, and {encoder.name!r} has no blocks to drop: set it to 0"
-        problem = None if self.num_frames is None else encoder.misfit(self.num_frames)
-        return problem or misfit_head(self.head, encoder)
+class OneClassError(KinemaskError):
+    """All labels are the same: fine-tuning has nothing to tell apart. The message names the benchmark."""
 
 
-class FinetuneSizes(Section):
-    """For two CPU cores and as published, as in a preset of `methods`."""
+class TuneParams(Section):
+    """What stages that fine-tune read of the plan of the method and of params.yaml."""
 
-    small: FinetuneRecipe
-    paper: FinetuneRecipe
-
-
-class FinetuneConfig(Section):
-    """A recipe for each encoder that has something to train."""
-
-    gru: FinetuneSizes
-    transformer: FinetuneSizes
-
-    def recipe(self, encoder: EncoderConfig, size: Literal["small", "paper"]) -> FinetuneRecipe:
-        """The recipe for an encoder. Raises RecipeError if there is nothing to train, or it does not fit."""
-        if encoder.name not in TRAINABLE:
-            raise RecipeError(f"the encoder {encoder.name!r} has nothing to train")
-        sizes: FinetuneSizes = getattr(self, encoder.name)
-        recipe = sizes.small if size == "small" else sizes.paper
-        if problem := recipe.misfit(encoder):
-            raise RecipeError(f"evaluation.finetune.{encoder.name}.{size}: {problem}")
-        return recipe
+    seeds: tuple[int, ...]
+    method: Preset
+    embed: EmbedConfig
+    finetune: FinetuneConfig
+    hardware: HardwareConfig
 
 
-class FinetuneUsed(Section):
-    """What a record says of the params."""
+@dataclass(frozen=True)
+class LabelShare:
+    """A share of the training labels, in (0, 1], and how their clips are drawn."""
 
-    finetune: FinetuneRecipe
-    crop_share: float
-    share: float | None
+    share: float
+    draw: Draw
 
 
 @dataclass(frozen=True)
@@ -122,7 +72,10 @@ class TrainPart:
 
 @dataclass(frozen=True)
 class Finetuning:
-    """Everything that defines the fine-tunings of a method on a benchmark; `run` makes one seed of it."""
+    """Everything that defines the fine-tunings of a method on a benchmark; `run` makes one seed of it.
+
+    `source` is the benchmark that the encoders were pretrained on; None: the one they are fine-tuned on.
+    """
 
     benchmark: str
     method: str
@@ -134,17 +87,18 @@ class Finetuning:
     info: DatasetInfo
     domain: Domain
     hardware: HardwareConfig
-    share: float | None = None  # of the training labels; None: all of them
+    few: LabelShare | None = None  # None: all training labels are seen
+    source: str | None = None
     checkpoints: Path = CHECKPOINTS
 
     @property
     def used(self) -> FinetuneUsed:
         """What the record says."""
-        return FinetuneUsed(finetune=self.finetune, crop_share=self.embed.crop_share, share=self.share)
+        return FinetuneUsed(finetune=self.finetune, crop_share=self.embed.crop_share)
 
     def weights(self, seed: int) -> Path:
         """The pretrained encoder of a seed."""
-        return PRETRAINED / self.benchmark / self.method / weights_file(seed)
+        return PRETRAINED / (self.source or self.benchmark) / self.method / weights_file(seed)
 
     def run(self, seed: int, log: Log) -> Probed:
         """Train, or go on from the last checkpoint of exactly this run, and score the test clips.
@@ -158,7 +112,7 @@ class Finetuning:
         model = self._model(seed).to(device)
         with open_checkpoints(self._identity(seed, rows), root=self.checkpoints) as checkpoints:
             result = Trainer(
-                name=f"finetune {self.benchmark} {self.method} seed {seed}",
+                name=f"{self._name} seed {seed}",
                 method=model,
                 clips=LabelledClips.of(clips, labels),
                 batch_size=recipe.batch_size,
@@ -182,22 +136,35 @@ class Finetuning:
         )
 
     @property
+    def _name(self) -> str:
+        """What is shown beside the bar."""
+        few = () if self.few is None else (f"{percent_text(self.few.share)}%",)
+        source = () if self.source is None else (f"from {self.source}",)
+        return " ".join(("finetune", self.benchmark, self.method, *source, *few))
+
+    @property
     def setting(self) -> str:
         """As the other evaluations call theirs: `pooling=mean`, `pooling=mean labels=1%`."""
-        few = () if self.share is None else (f"labels={percent_text(self.share)}%",)
+        few = () if self.few is None else (f"labels={percent_text(self.few.share)}%",)
         return " ".join((f"pooling={self.finetune.head.pooling}", *few))
 
     def labelled(self, seed: int) -> Int[np.ndarray, " L"]:
         """Rows of the training clips whose labels are seen; of a share those that `few` sees."""
-        if self.share is None:
+        if self.few is None:
             return np.arange(len(self.train.names))
-        names = np.array(self.train.names)
-        return draw_labelled(names, self.train.labels, share=self.share, seed=seed, benchmark=self.benchmark)
+        return draw_labelled(
+            np.array(self.train.names),
+            self.train.labels,
+            share=self.few.share,
+            draw=self.few.draw,
+            seed=seed,
+            benchmark=self.benchmark,
+        )
 
     def _subset(self, rows: Int[np.ndarray, " L"]) -> Subset | None:
-        if self.share is None:
+        if self.few is None:
             return None
-        return Subset(percent_text(self.share), tuple(self.train.names[row] for row in rows))
+        return Subset(percent_text(self.few.share), tuple(self.train.names[row] for row in rows))
 
     def _model(self, seed: int) -> Supervised:
         recipe = self.finetune
@@ -215,6 +182,7 @@ class Finetuning:
 
     @torch.no_grad()
     def _scores(self, model: Supervised) -> Float32[np.ndarray, "E K"]:
+        """Of the test clips; a class without training clips is never the answer, as in the probes."""
         model.eval()
         clips = to_device(self.test, self.hardware.device)
         num_frames = self.recipe.inputs.num_frames
@@ -222,7 +190,9 @@ class Finetuning:
         for chosen in torch.split(torch.arange(len(clips), device=clips.offsets.device), self.embed.batch):
             batch = centre_crop(clips.select(chosen), share=self.embed.crop_share, num_frames=num_frames)
             found.append(model.scores(batch).float().cpu().numpy())
-        return np.concatenate(found)
+        scores = np.concatenate(found)
+        scores[:, np.setdiff1d(np.arange(scores.shape[1]), self.train.labels)] = ABSENT_SCORE
+        return scores
 
     def _identity(self, seed: int, rows: Int[np.ndarray, " L"]) -> dict[str, str]:
         """What makes two runs the same run, as in a pretraining, with the weights it starts from."""
@@ -254,10 +224,12 @@ def open_finetuning(
     config: FinetuneConfig,
     embed: EmbedConfig,
     hardware: HardwareConfig,
+    source: str | None = None,
 ) -> Finetuning:
     """The fine-tuning of a method on the training clips of a benchmark. Labels of test clips are never read.
 
-    Raises RecipeError if its encoder cannot be fine-tuned.
+    `source` is the benchmark that its encoders were pretrained on, if it is another. Raises RecipeError if
+    its encoder cannot be fine-tuned, OneClassError if there is nothing to learn.
     """
     folder = BENCHMARKS / benchmark
     about = read_benchmark(folder)
@@ -267,6 +239,13 @@ def open_finetuning(
         inputs = recipe.inputs.model_copy(update={"num_frames": finetune.num_frames})
         recipe = recipe.model_copy(update={"inputs": inputs})
     train = read_split(folder, "train", with_labels=True)
+    labels = train["label"].to_numpy(np.int64)
+    if len(np.unique(labels)) < 2:
+        raise OneClassError(
+            f"{benchmark}: all {len(labels)} training clips are of the class "
+            f"{about.class_names[labels[0]]!r}, so there is nothing to fine-tune an encoder for: edit "
+            f"benchmarks.{benchmark} in params.yaml"
+        )
     test = read_split(folder, "test", with_labels=False)
     packed = open_data(about)
     return Finetuning(
@@ -278,12 +257,13 @@ def open_finetuning(
         train=TrainPart(
             input_clips(packed, train["row"].tolist(), recipe),
             tuple(train["name"]),
-            train["label"].to_numpy(np.int64),
+            labels,
         ),
         test=input_clips(packed, test["row"].tolist(), recipe),
         info=packed.info,
         domain=domain_of(packed.info, num_classes=len(about.class_names)),
         hardware=hardware,
+        source=source,
     )
 
 

@@ -1,26 +1,19 @@
-"""What probes learn from and leave behind: frozen features in, class scores and records out."""
+"""What probes learn from and give: frozen features and training labels in, class scores out."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float32, Int
 
 from kinemask.errors import KinemaskError
-from kinemask.evaluation.metrics import score_metrics
-from kinemask.record import Clock, Record, hash_files, make_record
-from kinemask.section import Section
 from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark, read_split
-from kinemask.storage import write_text, write_whole, writing
 
 Pooling = Literal["mean", "last", "max", "flat", "joints"]
 
 FEATURES = Path("results/embed")
-RESULTS = Path("results")
 _STEP = "step="  # begins the word of a setting that says of which snapshot it is
 # Of a class that cannot be the answer: probability zero, yet finite, so that sums of scores stay numbers.
 ABSENT_SCORE = np.finfo(np.float32).min
@@ -28,6 +21,10 @@ ABSENT_SCORE = np.finfo(np.float32).min
 
 class FeaturesError(KinemaskError):
     """Features are absent, damaged or do not belong to the benchmark; the message says what to do."""
+
+
+class TooFewClips(KinemaskError):
+    """A benchmark has too few clips to train on for an evaluation; the message says how many it needs."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,7 @@ class ProbeTask:
     features: Path  # <pooling>.npy
     seed: int
     step: int | None = None  # of the snapshot whose features these are; None: of the last weights
+    begins: tuple[str, ...] = ()  # words before all others in the name of what is scored
 
     @property
     def pooling(self) -> str:
@@ -47,7 +45,7 @@ class ProbeTask:
     def setting(self, *words: str) -> str:
         """The name of what is scored, with the probe's own words: `pooling=mean k=1 step=400`."""
         step = () if self.step is None else (f"{_STEP}{self.step}",)
-        return " ".join((f"pooling={self.pooling}", *words, *step))
+        return " ".join((*self.begins, f"pooling={self.pooling}", *words, *step))
 
 
 @dataclass(frozen=True)
@@ -111,9 +109,17 @@ def apart_from_step(setting: str) -> tuple[str, int | None]:
     return " ".join(word for word in words if not word.startswith(_STEP)), steps[0] if steps else None
 
 
-def read_probe_data(task: ProbeTask) -> ProbeData:
-    """The features with the training labels. Raises FeaturesError if they are not those of the benchmark."""
+def read_probe_data(task: ProbeTask, *, min_train: int = 1) -> ProbeData:
+    """The features with the training labels.
+
+    Raises FeaturesError if they are not those of the benchmark, TooFewClips below `min_train` training clips.
+    """
     train = read_split(task.benchmark, "train", with_labels=True)
+    if len(train) < min_train:
+        raise TooFewClips(
+            f"{task.benchmark}: {len(train)} clip to train on, and to choose by some of them takes at least "
+            f"{min_train}: take {task.benchmark.name} out of run.benchmarks, or give it more"
+        )
     num_test = len(read_split(task.benchmark, "test", with_labels=False))
     cure = "run `dvc repro embed`"
     try:
@@ -139,62 +145,3 @@ def read_probe_data(task: ProbeTask) -> ProbeData:
         test_features=features[len(train) :],
         num_classes=len(read_benchmark(task.benchmark).class_names),
     )
-
-
-def keep_results(
-    probed: Sequence[Probed],
-    *,
-    stage: str,
-    benchmark: str,
-    method: str,
-    params: Section,
-    hardware: Section,
-    clock: Clock,
-    encoders: Mapping[int, Path] | None = None,
-) -> list[Record]:
-    """Score against the test labels, which nothing has seen before; write scores and record of each seed.
-
-    A subset of the labels is kept beside the scores, the names of its clips, and counts as an input.
-    `encoders` are the weights that each seed began with; None: frozen features were probed.
-    """
-    folder = BENCHMARKS / benchmark
-    labels = read_split(folder, "test", with_labels=True)["label"].to_numpy()
-    split = [folder / file for file in ("benchmark.json", "train.parquet", "test.parquet")]
-    records = []
-    for seed in dict.fromkeys(one.seed for one in probed):
-        of_seed = [one for one in probed if one.seed == seed]
-        name = f"{benchmark}/{method}/seed-{seed}"
-        _write_scores(RESULTS / stage / f"{name}.npz", of_seed)
-        subsets = {
-            RESULTS / stage / f"{name}.subset-{one.subset.percent}.csv": one.subset.names
-            for one in of_seed
-            if one.subset is not None
-        }
-        for path, names in subsets.items():
-            write_text(path, pd.DataFrame({"name": names}).to_csv(index=False, lineterminator="\n"))
-        learned_from = [encoders[seed]] if encoders else sorted((FEATURES / name).rglob("*.npy"))
-        inputs = [*split, *learned_from, *subsets]
-        record = make_record(
-            stage=stage,
-            subject=benchmark,
-            method=method,
-            seed=seed,
-            params=params,
-            metrics={one.setting: {**score_metrics(one.scores, labels), **one.values} for one in of_seed},
-            history=[row for one in of_seed for row in one.history],
-            inputs=hash_files(inputs),
-            hardware=hardware,
-            clock=clock,
-        )
-        record.write()
-        records.append(record)
-    return records
-
-
-def _write_scores(path: Path, probed: Sequence[Probed]) -> None:
-    """One array of class scores a setting, the whole file or none."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{one.setting: one.scores for one in probed})
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, buffer.getvalue())

@@ -12,6 +12,7 @@ from kinemask.evaluation.frozen import ABSENT_SCORE, Probed, ProbeTask, read_pro
 from kinemask.evaluation.standardise import measure_standardiser
 from kinemask.section import ASCENDING, Section
 
+MIN_CLIPS = 2  # in validation each has another one for a neighbour
 _CHUNK = 2048  # clips compared at a time: bounds memory at NTU's 40,000 training clips
 
 
@@ -155,7 +156,7 @@ def _votes(
 
 def probe_knn(task: ProbeTask, config: KnnConfig) -> list[Probed]:
     """One setting a k, each with its validation_top1."""
-    data = read_probe_data(task)
+    data = read_probe_data(task, min_train=MIN_CLIPS)
     scores = knn_scores(
         train_features=data.train_features,
         train_labels=data.train_labels,

@@ -20,6 +20,8 @@ from kinemask.section import ASCENDING
 
 _LOG = logging.getLogger(__name__)
 
+MIN_CLIPS = 2  # one to fit and one to choose C by
+
 
 class LinearConfig(RegressionConfig):
     """`c_grid` are inverse strengths of the L2 penalty."""
@@ -104,7 +106,7 @@ def subject_folds(
 
 def probe_linear(task: ProbeTask, config: LinearConfig) -> list[Probed]:
     """The one setting of a linear probe, with c, validation_top1 and converged (0 or 1, and 0 is logged)."""
-    data = read_probe_data(task)
+    data = read_probe_data(task, min_train=MIN_CLIPS)
     probe = fit_linear(
         features=data.train_features,
         labels=data.train_labels,

@@ -1,7 +1,7 @@
 """Numbers that say how good class scores are: accuracies, macro-F1, calibration."""
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Bool, Float, Float64, Int, Int64
 
 TOP_K = 5
 CALIBRATION_BINS = 15
@@ -41,8 +41,14 @@ def confusion_matrix(
     scores: Float[np.ndarray, "N K"], labels: Int[np.ndarray, " N"]
 ) -> Int64[np.ndarray, "K K"]:
     """Counts of clips by true class (rows) and best-scored class (columns)."""
-    num_classes = scores.shape[1]
-    cells = labels.astype(np.int64) * num_classes + scores.argmax(axis=1)
+    return count_answers(scores.argmax(axis=1), labels, scores.shape[1])
+
+
+def count_answers(
+    answers: Int[np.ndarray, " N"], labels: Int[np.ndarray, " N"], num_classes: int
+) -> Int64[np.ndarray, "K K"]:
+    """Counts of clips by true class (rows) and answer (columns)."""
+    cells = labels.astype(np.int64) * num_classes + answers
     counts: np.ndarray = np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
     return counts
 
@@ -64,14 +70,23 @@ def macro_f1(counts: Int64[np.ndarray, "K K"]) -> float:
 def calibration_error(scores: Float[np.ndarray, "N K"], labels: Int[np.ndarray, " N"]) -> float:
     """Mean gap between confidence and accuracy over 15 equal bins (Guo et al. 2017).
 
-    Confidence is the largest softmax of the scores; bin b holds confidences in (b/15, (b+1)/15].
+    Bin b holds confidences in (b/15, (b+1)/15].
     """
+    return calibration_gap(confidences(scores), scores.argmax(axis=1) == labels)
+
+
+def confidences(scores: Float[np.ndarray, "N K"]) -> Float64[np.ndarray, " N"]:
+    """The largest softmax of the scores of each clip."""
     shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
-    confidence = 1 / np.exp(shifted).sum(axis=1)
-    correct = scores.argmax(axis=1) == labels
+    largest: np.ndarray = 1 / np.exp(shifted).sum(axis=1)
+    return largest
+
+
+def calibration_gap(confidence: Float64[np.ndarray, " N"], correct: Bool[np.ndarray, " N"]) -> float:
+    """`calibration_error` of answers with a confidence in (0, 1] each."""
     bins = np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1
     gaps = np.bincount(bins, weights=correct - confidence, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def _check(scores: np.ndarray, labels: np.ndarray) -> None:

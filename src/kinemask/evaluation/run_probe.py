@@ -10,8 +10,8 @@ from kinemask.evaluation.frozen import (
     Probed,
     ProbeTask,
     find_tasks,
-    keep_results,
 )
+from kinemask.evaluation.scoring import keep_results
 from kinemask.hardware import HardwareConfig
 from kinemask.record import Clock
 from kinemask.section import Section

@@ -46,13 +46,15 @@ class Comparison:
 
 
 def estimate(
-    correct: Bool[np.ndarray, "S N"],
+    correct: Bool[np.ndarray, "S N"] | Float[np.ndarray, "S N"],
     *,
     subjects: Num[np.ndarray, " N"],
     classes: Int[np.ndarray, " N"] | None,
     config: StatisticsConfig,
 ) -> Estimate:
     """Accuracy of S seeds on the same N test clips; percentile bootstrap interval of the mean over seeds.
+
+    `correct` are shares where a clip was answered several times, in as many forms.
 
     Subjects and seeds are both resampled with replacement (crossed: all seeds see the same people). A NaN or
     negative subject is unknown: that clip is its own cluster; if all clips are of one subject, clips are
@@ -61,11 +63,22 @@ def estimate(
     no width.
     Raises ValueError if there is no clip or no seed.
     """
-    table = _Table.of(correct.astype(np.float64), subjects, classes)
-    per_seed = table.values()
-    low, high = _interval(table, config)
-    std = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else float("nan")
-    return Estimate(float(per_seed.mean()), std, low, high, len(per_seed))
+    return _estimated(_Table.of(correct.astype(np.float64), subjects, classes), config)
+
+
+def estimate_f1(
+    answers: Int[np.ndarray, "S N"],
+    *,
+    labels: Int[np.ndarray, " N"],
+    subjects: Num[np.ndarray, " N"],
+    config: StatisticsConfig,
+) -> Estimate:
+    """Macro-F1 of the answers of S seeds, with the interval of `estimate`.
+
+    As `metrics.macro_f1` it is the mean over the classes that occur as truth or as answer, in each resample.
+    Raises ValueError if there is no clip or no seed.
+    """
+    return _estimated(_Table.of_f1(answers, labels, subjects), config)
 
 
 def compare(
@@ -101,10 +114,14 @@ def holm(p_values: Float[np.ndarray, " P"]) -> Float[np.ndarray, " P"]:
 
 @dataclass(frozen=True)
 class _Table:
-    """What is left of the clips: sums per seed S, cluster G and class K (K = 1 where classes are pooled)."""
+    """What is left of the clips: sums per seed S, cluster G and class K (K = 1 where classes are pooled).
+
+    The metric of a seed is the mean over classes of scores over counts. R is 1 where all seeds share the
+    counts, else S.
+    """
 
     scores: Float[np.ndarray, "S G K"]
-    counts: Float[np.ndarray, "G K"]
+    counts: Float[np.ndarray, "R G K"]
 
     @classmethod
     def of(
@@ -113,28 +130,68 @@ class _Table:
         subjects: Num[np.ndarray, " N"],
         classes: Int[np.ndarray, " N"] | None,
     ) -> "_Table":
-        num_seeds, num_clips = values.shape
-        if num_seeds == 0 or num_clips == 0:
-            raise ValueError(f"{num_clips} clips and {num_seeds} seeds to score: need at least one of each")
-        cluster = _clusters(subjects)
-        column = np.zeros(num_clips, int) if classes is None else np.unique(classes, return_inverse=True)[1]
-        shape = (int(cluster.max()) + 1, int(column.max()) + 1)
-        cell = np.ravel_multi_index((cluster, column), shape)
+        _refuse_nothing(values)
+        column = (
+            np.zeros(values.shape[1], int) if classes is None else np.unique(classes, return_inverse=True)[1]
+        )
+        cells = _Cells(_clusters(subjects), int(column.max()) + 1)
+        ones = np.ones(values.shape[1])
+        return cls(np.stack([cells.sum(column, row) for row in values]), cells.sum(column, ones)[None])
 
-        def summed(weights: Float[np.ndarray, " N"]) -> Float[np.ndarray, "G K"]:
-            return np.bincount(cell, weights, minlength=shape[0] * shape[1]).reshape(shape)
-
-        return cls(np.stack([summed(row) for row in values]), summed(np.ones(num_clips)))
+    @classmethod
+    def of_f1(
+        cls,
+        answers: Int[np.ndarray, "S N"],
+        labels: Int[np.ndarray, " N"],
+        subjects: Num[np.ndarray, " N"],
+    ) -> "_Table":
+        """F1 of a class = 2 hits / (clips of it + answers that name it)."""
+        _refuse_nothing(answers)
+        cells = _Cells(_clusters(subjects), int(max(labels.max(), answers.max())) + 1)
+        ones = np.ones(len(labels))
+        hits = [cells.sum(labels, 2.0 * (row == labels)) for row in answers]
+        occurrences = [cells.sum(labels, ones) + cells.sum(row, ones) for row in answers]
+        return cls(np.stack(hits), np.stack(occurrences))
 
     def values(self) -> Float[np.ndarray, " S"]:
         """The metric of each seed on the clips as they are."""
-        per_seed: np.ndarray = (self.scores.sum(axis=1) / self.counts.sum(axis=0)).mean(axis=1)
-        return per_seed
+        return _mean_ratio(self.scores.sum(axis=1), self.counts.sum(axis=1))
 
     def shares(self) -> Float[np.ndarray, "S G"]:
         """What each cluster adds to the metric of each seed; sums to `values` over clusters."""
-        per_cluster: np.ndarray = (self.scores / self.counts.sum(axis=0)).mean(axis=2)
+        per_cluster: np.ndarray = (self.scores / self.counts.sum(axis=1, keepdims=True)).mean(axis=2)
         return per_cluster
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Adds what clips have up to a table of clusters G and classes K."""
+
+    clusters: Int[np.ndarray, " N"]
+    num_classes: int
+
+    def sum(
+        self, column: Int[np.ndarray, " N"], weights: Float[np.ndarray, " N"]
+    ) -> Float[np.ndarray, "G K"]:
+        shape = (int(self.clusters.max()) + 1, self.num_classes)
+        cell = np.ravel_multi_index((self.clusters, column), shape)
+        return np.bincount(cell, weights, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _refuse_nothing(values: Num[np.ndarray, "S N"]) -> None:
+    num_seeds, num_clips = values.shape
+    if num_seeds == 0 or num_clips == 0:
+        raise ValueError(f"{num_clips} clips and {num_seeds} seeds to score: need at least one of each")
+
+
+def _mean_ratio(
+    scores: Float[np.ndarray, "A K"], counts: Float[np.ndarray, "B K"]
+) -> Float[np.ndarray, " A"]:
+    """Mean of scores over counts, over the classes that count; a lone row of counts is that of all scores."""
+    seen = np.broadcast_to(counts > 0, scores.shape)
+    ratios = np.divide(scores, counts, out=np.zeros_like(scores), where=seen)
+    mean: np.ndarray = ratios.sum(axis=1) / seen.sum(axis=1)
+    return mean
 
 
 def _clusters(subjects: Num[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
@@ -149,6 +206,13 @@ def _clusters(subjects: Num[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:
     people, cluster[known] = np.unique(subjects[known], return_inverse=True)
     cluster[~known] = len(people) + np.arange((~known).sum())
     return cluster
+
+
+def _estimated(table: _Table, config: StatisticsConfig) -> Estimate:
+    per_seed = table.values()
+    low, high = _interval(table, config)
+    std = float(per_seed.std(ddof=1)) if len(per_seed) > 1 else float("nan")
+    return Estimate(float(per_seed.mean()), std, low, high, len(per_seed))
 
 
 def _interval(table: _Table, config: StatisticsConfig) -> tuple[float, float]:
@@ -173,13 +237,11 @@ def _resampled(table: _Table, config: StatisticsConfig) -> Iterator[Float[np.nda
         size = min(_CHUNK, config.resamples - start)
         drawn = people.multinomial(num_clusters, equal(num_clusters), size).astype(np.float64)
         seed_weights = runs.multinomial(num_seeds, equal(num_seeds), size) / num_seeds
-        totals = drawn @ table.counts  # (B, K)
-        sums = np.zeros_like(totals)
-        for seed in range(num_seeds):
-            sums += seed_weights[:, seed, None] * (drawn @ table.scores[seed])
-        seen = totals > 0
-        recalls = np.divide(sums, totals, out=np.zeros_like(sums), where=seen)
-        yield recalls.sum(axis=1) / seen.sum(axis=1)
+        totals = [drawn @ counts for counts in table.counts]  # (B, K) each
+        metric = np.zeros(size)
+        for seed, scores in enumerate(table.scores):
+            metric += seed_weights[:, seed] * _mean_ratio(drawn @ scores, totals[seed % len(totals)])
+        yield metric
 
 
 def _sign_flip_p(shares: Float[np.ndarray, " G"], config: StatisticsConfig) -> float:

@@ -12,7 +12,7 @@ from kinemask.reporting.tables import (
     CONTROL,
     UNLEAKED,
     apart_from_pooling,
-    chosen_settings,
+    chosen_of,
     comparison_line,
     correct_by_holm,
     result_line,
@@ -57,7 +57,8 @@ def ablation_table(collected: Collected, config: StatisticsConfig) -> pd.DataFra
         cells = _chosen_cells(collected, benchmark)
         compared: list[dict[str, Any]] = []
         for cell in cells:
-            role = "reference" if cell.method == reference else ROLES.get(cell.method, "")
+            ensemble = "ensemble" if cell.method in collected.ensembles else ""
+            role = "reference" if cell.method == reference else ROLES.get(cell.method, ensemble)
             names = {"benchmark": benchmark, "evaluation": cell.evaluation, "method": cell.method}
             own = result_line(test, cell, METRIC, config)
             rows.append({**names, "role": role, "setting": cell.setting, **own})
@@ -94,13 +95,13 @@ def how_to_read(reference: str, confidence: float) -> str:
         "chose for it, or its only one, on the clips and seeds that both have (`paired` counts them); "
         f"{100 * confidence:g} % intervals. p is that of a paired permutation test, after Holm's correction "
         "over the table of the benchmark. Roles: floor, no encoder; control, the encoder as it is "
-        "initialised; ceiling, trained with all labels."
+        "initialised; ceiling, trained with all labels; ensemble, class probabilities of methods added."
     )
 
 
 def _chosen_cells(collected: Collected, benchmark: str) -> list[Cell]:
     """The cells of a benchmark that are shown, with the pooling chosen; the reference comes first."""
-    chosen = chosen_settings(collected.records)
+    chosen = chosen_of(collected)
     run = collected.run
 
     def is_chosen(cell: Cell) -> bool:

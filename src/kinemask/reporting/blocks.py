@@ -8,7 +8,10 @@ from typing import Any
 import pandas as pd
 
 from kinemask.reporting.collect import Collected
-from kinemask.reporting.tables import CONTROL, UNLEAKED, Key, apart_from_pooling, chosen_settings
+from kinemask.reporting.gaps import absences
+from kinemask.reporting.published import Figure, figures_of
+from kinemask.reporting.tables import CONTROL, UNLEAKED, Key, apart_from_pooling, chosen_of
+from kinemask.run import EVALUATIONS
 
 REFERENCES = Path(__file__).with_name("reference.csv")
 BETTER, WORSE = "▲", "▼"
@@ -30,6 +33,7 @@ class Row:
     verdict: dict[str, str]  # metric -> BETTER, WORSE or nothing
     unleaked_values: dict[str, str]  # the same two over the test clips that are not leaked
     unleaked_verdict: dict[str, str]
+    upper_bound: str  # top1 of the best epoch by the test part; a dash without snapshots
     num_seeds: int
     scored_epoch: str
 
@@ -51,16 +55,30 @@ class Block:
     evaluation: str
     num_leaked: int  # of the test clips
     rows: tuple[Row, ...]
+    gaps: tuple[tuple[str, str], ...]  # methods without a result, and why, in a word of WHY
     references: tuple[Reference, ...]
+    published: tuple[Figure, ...]  # of others, on this very benchmark
+
+    @property
+    def has_snapshots(self) -> bool:
+        """Whether any row has an upper bound."""
+        return any(row.upper_bound != NOTHING for row in self.rows)
 
 
 def blocks(
     results: pd.DataFrame, comparisons: pd.DataFrame, collected: Collected, level: float
 ) -> tuple[Block, ...]:
     """Rows as in the table; a verdict where p against the control with its best pooling is below `level`."""
-    chosen = chosen_settings(collected.records)
+    chosen = chosen_of(collected)
     verdicts = {prefix: _verdicts(comparisons, chosen, level, prefix) for prefix in ("", UNLEAKED)}
-    found: dict[tuple[str, str], dict[tuple[str, str], dict[str, Line]]] = {}
+    gaps = absences(collected)
+    found: dict[tuple[str, str], dict[tuple[str, str], dict[str, Line]]] = {
+        (benchmark, one.name): {}
+        for benchmark in collected.tests
+        for one in EVALUATIONS
+        if any(gap[:2] == (benchmark, one.name) for gap in gaps)
+        or any((cell.benchmark, cell.evaluation) == (benchmark, one.name) for cell in collected.cells)
+    }
     for line in _lines(results):
         block = found.setdefault((line["benchmark"], line["evaluation"]), {})
         block.setdefault((line["method"], line["setting"]), {})[line["metric"]] = line
@@ -70,7 +88,9 @@ def blocks(
             evaluation,
             collected.tests[benchmark].num_leaked,
             tuple(_row(by_metric, chosen, verdicts) for by_metric in block.values()),
+            tuple((gap[2], word) for gap, word in gaps.items() if gap[:2] == (benchmark, evaluation)),
             references(benchmark, evaluation),
+            figures_of(collected.tests[benchmark].info, evaluation),
         )
         for (benchmark, evaluation), block in found.items()
     )
@@ -105,10 +125,13 @@ def row_label(row: Row) -> str:
 def spread(line: Line, prefix: str = "") -> str:
     """A row of results.csv as `86.1 ± 0.3 [84.0, 88.2]`, in percent; a dash if there was nothing to score.
 
+    A metric without interval has no brackets.
+
     `prefix`: UNLEAKED for the score without leaked clips.
     """
     mean, std, low, high = (percent(line[prefix + name]) for name in ("mean", "std", "ci_low", "ci_high"))
-    return NOTHING if mean == NOTHING else f"{mean} ± {std} [{low}, {high}]"
+    interval = "" if low == NOTHING else f" [{low}, {high}]"
+    return NOTHING if mean == NOTHING else f"{mean} ± {std}{interval}"
 
 
 def gain(line: Line, prefix: str = "") -> str:
@@ -160,6 +183,7 @@ def _row(
         unleaked_verdict={
             metric: verdicts[UNLEAKED].get((*names, setting, metric), "") for metric in by_metric
         },
+        upper_bound=percent(by_metric["top1"]["best_epoch_upper_bound"]),
         num_seeds=int(first["num_seeds"]),
         scored_epoch=str(first["scored_epoch"]),
     )

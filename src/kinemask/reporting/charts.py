@@ -7,15 +7,18 @@ import pandas as pd
 from markupsafe import Markup
 
 from kinemask.pictures import attention_pictures, encoder_pictures, step_pictures
+from kinemask.pictures.confusion import confusion_picture
 from kinemask.pictures.marks import Picture
 from kinemask.record import Record
 from kinemask.reporting import figures
 from kinemask.reporting.ablation import SHOWN
 from kinemask.reporting.blocks import Block, row_label
+from kinemask.reporting.classes import chosen_cells, confusion_shares
 from kinemask.reporting.collect import Cell, Collected
 from kinemask.reporting.curves import StepCurve, step_curves
 from kinemask.reporting.figures import DASHES, Bar, Curve, StepLine
-from kinemask.reporting.tables import CONTROL, apart_from_pooling, chosen_settings
+from kinemask.reporting.labels import LabelCurve, label_curves
+from kinemask.reporting.tables import CONTROL, apart_from_pooling, chosen_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Chart:
 
 def interval_chart(block: Block, results: pd.DataFrame, collected: Collected, number: int) -> Chart:
     """Top1 of every row of a block, with its seeds, its interval and the references."""
-    methods = list(collected.run.methods)
+    methods = list(collected.methods)
     cells = {(cell.benchmark, cell.evaluation, cell.method, cell.setting): cell for cell in collected.cells}
     lines = {
         (line["benchmark"], line["evaluation"], line["method"], line["setting"]): line
@@ -82,7 +85,7 @@ def step_charts(collected: Collected) -> list[tuple[str, list[Chart]]]:
         if curve.chosen and apart in SHOWN:
             grouped.setdefault((curve.last.benchmark, curve.last.evaluation, apart), []).append(curve)
     charts: dict[str, list[Chart]] = {}
-    all_chosen = chosen_settings(collected.records)
+    all_chosen = chosen_of(collected)
     for number, ((benchmark, evaluation, apart), curves) in enumerate(grouped.items()):
         what = f"{evaluation} {apart}".strip()
         chosen = all_chosen.get((benchmark, CONTROL, evaluation, apart))
@@ -92,7 +95,7 @@ def step_charts(collected: Collected) -> list[tuple[str, list[Chart]]]:
             if (cell.benchmark, cell.method, cell.evaluation) == (benchmark, CONTROL, evaluation)
             and cell.setting == chosen
         ]
-        chart = _step_chart(curves, controls, list(collected.run.methods), what, f"s{number}")
+        chart = _step_chart(curves, controls, list(collected.methods), what, f"s{number}")
         charts.setdefault(benchmark, []).append(chart)
     return list(charts.items())
 
@@ -105,12 +108,14 @@ def _step_chart(
         seeds = [_percent_of_seeds(cell) for cell in curve.points]
         label = f"{curve.last.method} {curve.last.setting}"
         means = tuple(sum(values) / len(values) for values in seeds)
-        steps = tuple(cell.step or 0 for cell in curve.points)
+        steps = tuple(float(cell.step or 0) for cell in curve.points)
         lines.append(StepLine(label, methods.index(curve.last.method), steps, means, tuple(seeds)))
     references = [(f"{one.method} {one.setting}", 100 * float((one.ranks == 0).mean())) for one in controls]
     told = [
         f"{line.label}: "
-        + ", ".join(f"{mean:.1f} at step {step}" for step, mean in zip(line.steps, line.means, strict=True))
+        + ", ".join(
+            f"{mean:.1f} at step {step:.0f}" for step, mean in zip(line.steps, line.means, strict=True)
+        )
         for line in lines
     ]
     told += [f"{label}: {value:.1f} at any step" for label, value in references]
@@ -119,6 +124,55 @@ def _step_chart(
         f"{what}, top1 over steps on {curves[0].last.benchmark}, percent. " + "; ".join(told),
         "Circles are seeds, the line joins their means.",
     )
+
+
+def label_charts(collected: Collected) -> list[tuple[str, list[Chart]]]:
+    """(benchmark, a chart for each family) where methods were scored at two shares of the labels or more."""
+    grouped: dict[tuple[str, str, str], list[LabelCurve]] = {}
+    for curve in label_curves(collected):
+        grouped.setdefault((curve.benchmark, curve.family, curve.apart), []).append(curve)
+    charts: dict[str, list[Chart]] = {}
+    for number, ((benchmark, family, apart), curves) in enumerate(grouped.items()):
+        if any(len(curve.shares) > 1 for curve in curves):
+            what = f"{family} {apart}".strip()
+            charts.setdefault(benchmark, []).append(_label_chart(collected, curves, what, f"l{number}"))
+    return list(charts.items())
+
+
+def _label_chart(collected: Collected, curves: Sequence[LabelCurve], what: str, name: str) -> Chart:
+    lines = []
+    for curve in curves:
+        seeds = tuple(_percent_of_seeds(cell) for cell in curve.points)
+        means = tuple(sum(values) / len(values) for values in seeds)
+        shares = tuple(100 * share for share in curve.shares)
+        lines.append(StepLine(curve.method, collected.methods.index(curve.method), shares, means, seeds))
+    told = [
+        f"{line.label}: "
+        + ", ".join(f"{mean:.1f} with {x:g} %" for x, mean in zip(line.steps, line.means, strict=True))
+        for line in lines
+    ]
+    return Chart(
+        Markup(figures.label_chart(lines, title=what, name=name)),
+        f"{what}, top1 over the share of labels on {curves[0].benchmark}, percent. " + "; ".join(told),
+        "Circles are seeds, the line joins their means.",
+    )
+
+
+def class_charts(collected: Collected) -> list[tuple[str, list[Chart]]]:
+    """(benchmark, the confusions of each method's linear probe with its chosen pooling)."""
+    charts: dict[str, list[Chart]] = {}
+    for cell in chosen_cells(collected):
+        if cell.evaluation == "linear":
+            names = collected.tests[cell.benchmark].info.class_names
+            what = f"{cell.method} {cell.setting}"
+            picture = confusion_picture(
+                confusion_shares(collected, cell),
+                names,
+                title=f"Confusions of {what} on {cell.benchmark}",
+                caption=f"{what}, all seeds together",
+            )
+            charts.setdefault(cell.benchmark, []).extend(_drawn([picture]))
+    return list(charts.items())
 
 
 def _percent_of_seeds(cell: Cell) -> tuple[float, ...]:

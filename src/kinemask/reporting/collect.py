@@ -1,49 +1,29 @@
 """Finds what the tables are made of: records and stored scores of the selected runs, and what is missing."""
 
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Int
 
-from kinemask.errors import KinemaskError
+from kinemask.evaluation.ensemble import EnsembleConfig
 from kinemask.evaluation.frozen import apart_from_step
-from kinemask.evaluation.metrics import rank_of_truth
 from kinemask.looks import Looks, looks_path, read_looks
 from kinemask.record import RECORDS, Record, read_records
+from kinemask.reporting.scores import RESULTS, Outcome, ReportError, ScoredPart, read_outcomes
 from kinemask.run import EVALUATIONS, Pair, RunConfig
-from kinemask.skeleton.benchmark import BENCHMARKS, BenchmarkInfo, read_benchmark, read_split
+from kinemask.skeleton.benchmark import BENCHMARKS, TEST_LABELS, read_benchmark, read_split
+from kinemask.skeleton.truth import read_test_labels
 
-RESULTS = Path("results")
+_APART = tuple(one.name for one in EVALUATIONS if one.apart)
 _BEFORE = ("pretrain", "embed")  # stages that every evaluation rests on
-_SAME = 1e-6  # the record's accuracy and the one of the scores are the same number
-
-
-class ReportError(KinemaskError):
-    """The reports cannot be made from what is on disk: the message names the file and what to do."""
-
-
-@dataclass(frozen=True)
-class ScoredPart:
-    """The test part of a benchmark. Labels are for scoring only."""
-
-    info: BenchmarkInfo
-    labels: Int[np.ndarray, " N"]
-    subjects: Int[np.ndarray, " N"]
-    leaked: Bool[np.ndarray, " N"]  # True: a training clip has the same content
-
-    @property
-    def num_leaked(self) -> int:
-        """Test clips that stand in the training part as well."""
-        return int(self.leaked.sum())
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One method on one benchmark in one setting. `ranks`: how many classes come before the true one.
+    """One method on one benchmark in one setting: what the scores of its seeds say.
 
     Scores on the target of a pair are a cell of the target, whose setting begins with `from=<source>`.
     """
@@ -53,7 +33,7 @@ class Cell:
     evaluation: str
     setting: str
     seeds: tuple[int, ...]
-    ranks: Int[np.ndarray, "S N"]
+    outcome: Outcome  # of the S seeds
     step: int | None = None  # of the snapshot that was scored; None: the last weights
     pair: Pair | None = None  # None: the encoder was trained on the benchmark itself
 
@@ -67,22 +47,39 @@ class Cell:
         """The benchmark on whose clips the encoder was trained."""
         return self.pair.source if self.pair else self.benchmark
 
+    @property
+    def ranks(self) -> Int[np.ndarray, "S N"]:
+        """How many classes come before the true one."""
+        return self.outcome.ranks
+
 
 @dataclass(frozen=True)
 class Collected:
     """All that is on disk of the runs. `records` leave out the record of the tables themselves.
 
-    `cells` are the results, each of the last weights; `snapshots` those of earlier ones, in order of steps.
+    `cells` are the results, each of the last weights; `snapshots` those of earlier ones, in order of steps;
+    `apart` those of evaluations that have a table of their own.
     """
 
     run: RunConfig
     tests: Mapping[str, ScoredPart]
     cells: tuple[Cell, ...]
     snapshots: tuple[Cell, ...]
+    apart: tuple[Cell, ...]
     records: tuple[Record, ...]
     missing: tuple[str, ...]
     files: tuple[Path, ...]  # what the numbers rest on, below the root
     looks: Mapping[tuple[str, str], Looks]  # of (benchmark, method), where there are any
+    ensembles: Mapping[str, EnsembleConfig] = field(default_factory=dict)  # whose members all run
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All that has cells or should: the methods of the run, then the ensembles."""
+        return (*self.run.methods, *self.ensembles)
+
+    def members_of(self, method: str) -> tuple[str, ...]:
+        """The methods whose records a result rests on: those of an ensemble, else the method itself."""
+        return self.ensembles[method].methods if method in self.ensembles else (method,)
 
     def of_run(self, stage: str, benchmark: str, method: str) -> tuple[Record, ...]:
         """Records of one stage of one method on one benchmark, a seed each."""
@@ -114,7 +111,8 @@ def collect(root: Path, run: RunConfig) -> Collected:
     return Collected(
         run=run,
         tests=shelf.tests,
-        cells=tuple(cell for cell in cells if cell.step is None),
+        cells=tuple(cell for cell in cells if cell.step is None and cell.evaluation not in _APART),
+        apart=tuple(cell for cell in cells if cell.evaluation in _APART),
         snapshots=tuple(sorted((cell for cell in cells if cell.step is not None), key=_step)),
         records=records,
         looks=shelf.looks(),
@@ -137,7 +135,7 @@ class _Shelf:
             folder = BENCHMARKS / name
             if (root / folder).is_dir():
                 self.tests[name] = _scored_part(root / folder)
-                self.files |= {folder / "benchmark.json", folder / "test.parquet"}
+                self.files |= {folder / file for file in ("benchmark.json", "test.parquet", TEST_LABELS)}
             else:
                 self.gaps[f"{name}: no {folder}"] = []
 
@@ -153,7 +151,7 @@ class _Shelf:
         subject = pair.name if pair else benchmark
         folder = Path(evaluation, subject, method)
         where = f"{subject} {method} {evaluation}"
-        found: dict[int, dict[str, Int[np.ndarray, " N"]]] = {}
+        found: dict[int, dict[str, Outcome]] = {}
         for seed in self.run.seeds_of(method):
             record = self.records.get(RECORDS / folder / f"seed-{seed}.json")
             scores = RESULTS / folder / f"seed-{seed}.npz"
@@ -162,16 +160,16 @@ class _Shelf:
             elif not (self.root / scores).is_file():
                 self._note(f"{where}: no scores in {RESULTS / folder}", seed)
             else:
-                found[seed] = _ranks(self.root, scores, self.tests[benchmark], record)
+                found[seed] = read_outcomes(self.root, scores, self.tests[benchmark], record)
                 self.files.add(scores)
         cells = []
-        for setting in sorted({setting for ranks in found.values() for setting in ranks}):
+        for setting in sorted({setting for of_seed in found.values() for setting in of_seed}):
             seeds = tuple(seed for seed in found if setting in found[seed])
             for seed in found.keys() - set(seeds):
                 self._note(f"{where} {setting}: not among the scores in {RESULTS / folder}", seed)
-            ranks = np.stack([found[seed][setting] for seed in seeds])
             apart, step = apart_from_step(setting)
-            cells.append(Cell(benchmark, method, evaluation, apart, seeds, ranks, step, pair))
+            outcome = Outcome.of_seeds([found[seed][setting] for seed in seeds])
+            cells.append(Cell(benchmark, method, evaluation, apart, seeds, outcome, step, pair))
         return cells
 
     def selected_records(self) -> tuple[Record, ...]:
@@ -215,35 +213,6 @@ def _step(cell: Cell) -> int:
 
 
 def _scored_part(folder: Path) -> ScoredPart:
-    table = read_split(folder, "test", with_labels=True)
-    columns = (table[name].to_numpy() for name in ("label", "subject", "leaked"))
-    return ScoredPart(read_benchmark(folder), *columns)
-
-
-def _ranks(root: Path, path: Path, test: ScoredPart, record: Record) -> dict[str, Int[np.ndarray, " N"]]:
-    """Setting -> rank of the true class of each test clip. Raises ReportError if the scores cannot be."""
-    ranks = {}
-    for setting, scores in _arrays(root / path, path).items():
-        shape = (len(test.labels), len(test.info.class_names))
-        if scores.shape != shape or not np.isfinite(scores).all():
-            wrong = f"shape {scores.shape}" if scores.shape != shape else "numbers that are not finite"
-            raise ReportError(
-                f"{path}: {setting!r} has {wrong}, expected {shape}: delete it, run `dvc repro`"
-            )
-        ranks[setting] = rank_of_truth(scores, test.labels)
-        told = record.metrics.get(setting, {}).get("top1")
-        counted = float((ranks[setting] == 0).mean())
-        if told is None or abs(told - counted) > _SAME:
-            raise ReportError(
-                f"{path} and {record.path} are of different runs: top1 of {setting!r} is {counted:.6f} there "
-                f"and {told} here: delete both and run `dvc repro`"
-            )
-    return ranks
-
-
-def _arrays(file: Path, path: Path) -> dict[str, Float32[np.ndarray, "N K"]]:
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ReportError(f"{path} cannot be read ({error}): delete it and run `dvc repro`") from error
+    table = read_split(folder, "test", with_labels=False)
+    subjects, leaked = (table[name].to_numpy() for name in ("subject", "leaked"))
+    return ScoredPart(read_benchmark(folder), read_test_labels(folder), subjects, leaked)

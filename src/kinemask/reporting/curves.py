@@ -11,7 +11,7 @@ from kinemask.reporting.collect import Cell, Collected
 from kinemask.reporting.tables import (
     UNLEAKED,
     apart_from_pooling,
-    chosen_settings,
+    chosen_of,
     origin,
     result_line,
     rounded,
@@ -45,7 +45,7 @@ def step_curves(collected: Collected) -> list[StepCurve]:
 
     What chose a pooling for the last step chose it for the whole curve.
     """
-    chosen = chosen_settings(collected.records)
+    chosen = chosen_of(collected)
     curves = []
     for cell in collected.cells:
         names = (cell.benchmark, cell.method, cell.evaluation)

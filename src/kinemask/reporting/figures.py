@@ -17,6 +17,7 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid"} | {
 }
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 MAX_POINTS = 300  # of a curve: more cannot be seen at this size
+_SHORT = 5  # letters of a tick that lies level
 _WIDTH_INCHES = 3.9  # narrow, so that the text can be read on a phone
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
@@ -60,12 +61,23 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class StepLine:
-    """One line of a chart over steps, in percent. `seeds`: the value of each seed at each step."""
+class LevelLine:
+    """A method over levels of damage, in percent. `seeds`: the value of each seed at each place."""
 
     label: str
     series: int
-    steps: tuple[int, ...]
+    places: tuple[float, ...]
+    means: tuple[float, ...]
+    seeds: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class StepLine:
+    """One line of a chart over steps or shares, in percent. `seeds`: the values of the seeds at each."""
+
+    label: str
+    series: int
+    steps: tuple[float, ...]
     means: tuple[float, ...]
     seeds: tuple[tuple[float, ...], ...]
 
@@ -124,13 +136,7 @@ def step_chart(
 
     References are level lines; everything is named below.
     """
-    figure, axes = _figure(height=2.3 + 0.17 * (len(lines) + len(references)))
-    for line in lines:
-        colour, dashes = SERIES[line.series % len(SERIES)], DASHES[line.series % len(DASHES)]
-        axes.plot(line.steps, line.means, color=colour, linestyle=dashes, linewidth=1.4, label=line.label)
-        for step, values in zip(line.steps, line.seeds, strict=True):
-            dots = axes.scatter([step] * len(values), values, s=10, zorder=3)
-            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9, clip_on=False)
+    figure, axes = _line_figure(lines, title=title, more=len(references))
     for label, value in references:
         axes.axhline(value, color=MUTED, linestyle="dotted", linewidth=1.4, label=f"{label}: {value:.1f}")
     first = min(step for line in lines for step in line.steps if step > 0)
@@ -138,8 +144,71 @@ def step_chart(
     axes.set_xlim(left=-0.15 * first)
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter("")
-    axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.set_xlabel("step")
+    _name_below(figure)
+    return _svg(figure, name)
+
+
+@rc_context(_STYLE)
+def label_chart(lines: Sequence[StepLine], *, title: str, name: str) -> str:
+    """Top1 over the share of the labels in percent, in the distances of their logarithms; named below."""
+    figure, axes = _line_figure(lines, title=title)
+    shares = sorted({share for line in lines for share in line.steps})
+    axes.set_xscale("log")
+    axes.set_xticks(shares, [f"{share:g}" for share in shares])
+    axes.xaxis.set_minor_formatter("")
+    axes.set_xlabel("labels, % of the training clips")
+    _name_below(figure)
+    return _svg(figure, name)
+
+
+def _line_figure(lines: Sequence[StepLine], *, title: str, more: int = 0) -> tuple[Figure, Axes]:
+    """Lines through the means, with seeds as dots; room below for their names and for `more`."""
+    figure, axes = _figure(height=2.3 + 0.17 * (len(lines) + more))
+    for line in lines:
+        colour, dashes = SERIES[line.series % len(SERIES)], DASHES[line.series % len(DASHES)]
+        axes.plot(line.steps, line.means, color=colour, linestyle=dashes, linewidth=1.4, label=line.label)
+        for step, values in zip(line.steps, line.seeds, strict=True):
+            dots = axes.scatter([step] * len(values), values, s=10, zorder=3)
+            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9, clip_on=False)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_ylabel("top1, %")
+    axes.grid()
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+@rc_context(_STYLE)
+def level_chart(
+    lines: Sequence[LevelLine],
+    ticks: Sequence[tuple[float, str]],
+    *,
+    joined: bool,
+    title: str,
+    unit: str,
+    name: str,
+) -> str:
+    """Top1 over levels of damage; seeds as dots, means joined, or as bars where levels are names."""
+    longest = max(len(text) for _, text in ticks)
+    figure, axes = _figure(height=2.3 + 0.17 * len(lines) + (0.05 * longest if longest > _SHORT else 0))
+    apart = (
+        0.0 if joined else min(0.14, 0.7 / len(lines))
+    )  # beside one another, else they would lie in one place
+    for number, line in enumerate(lines):
+        colour, dashes = SERIES[line.series % len(SERIES)], DASHES[line.series % len(DASHES)]
+        places = [place + apart * (number - (len(lines) - 1) / 2) for place in line.places]
+        bars = {"linestyle": "none", "marker": "_", "markersize": 11, "markeredgewidth": 2.2}
+        style: dict[str, Any] = {"linestyle": dashes} if joined else bars
+        axes.plot(places, line.means, color=colour, linewidth=1.4, label=line.label, **style)
+        for place, values in zip(places, line.seeds, strict=True):
+            dots = axes.scatter([place] * len(values), values, s=10, zorder=3)
+            dots.set(facecolor="none", edgecolor=colour, linewidth=0.9, clip_on=False)
+    axes.set_xticks([place for place, _ in ticks], [text for _, text in ticks])
+    if longest > _SHORT:
+        axes.tick_params(axis="x", rotation=30)
+    axes.set_ylim(bottom=0)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_xlabel(unit)
     axes.set_ylabel("top1, %")
     axes.grid()
     axes.set_axisbelow(True)

@@ -16,8 +16,9 @@ from typing import Any
 import pandas as pd
 
 from kinemask.reporting.blocks import NOTHING, WITHOUT_LEAKS, gain, percent, spread
-from kinemask.reporting.collect import ReportError
 from kinemask.reporting.markdown import markdown_table
+from kinemask.reporting.occlusion import kept_text
+from kinemask.reporting.scores import ReportError
 from kinemask.reporting.tables import UNLEAKED
 from kinemask.storage import write_text
 
@@ -28,8 +29,9 @@ _SHOWN = "columns"
 _MERGED = {
     "mean": ("%", spread, ("std", "ci_low", "ci_high")),
     "difference": ("points", gain, ("ci_low", "ci_high", "difference_low", "difference_high")),
+    "kept": ("% kept", kept_text, ("kept_std",)),
 }
-_SHARES = ("value",)
+_SHARES = ("value", "missing")
 _COUNTS = ("num_test", "num_leaked")  # told in a sentence, shown only if asked for
 
 

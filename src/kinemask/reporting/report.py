@@ -18,14 +18,29 @@ from kinemask.reporting.ablation import how_to_read as how_to_read_ablation
 from kinemask.reporting.blocks import CHOSEN, NOTHING, WITHOUT_LEAKS, blocks, gain, mark
 from kinemask.reporting.charts import (
     attention_charts,
+    class_charts,
     interval_chart,
+    label_charts,
     look_charts,
     step_charts,
     training_charts,
 )
 from kinemask.reporting.collect import Collected
-from kinemask.reporting.markdown import about, how_to_read, leaks, missing_line, reference_line
-from kinemask.reporting.tables import CONTROL, METRICS, UNLEAKED
+from kinemask.reporting.gaps import NO_DATA, footnotes
+from kinemask.reporting.markdown import (
+    PUBLISHED_HEADER,
+    UPPER_BOUND,
+    about,
+    how_to_read,
+    leaks,
+    missing_line,
+    reference_line,
+    unseen,
+)
+from kinemask.reporting.occlusion import how_to_read as how_to_read_occlusion
+from kinemask.reporting.occlusion import kept_blocks, level_charts, words_used
+from kinemask.reporting.published import OTHERS, tags_line
+from kinemask.reporting.tables import COMPARED, CONTROL, METRICS, UNLEAKED
 from kinemask.reporting.timing import instances
 from kinemask.run import EVALUATIONS
 
@@ -40,6 +55,8 @@ def report_html(
     ablation: pd.DataFrame,
     collected: Collected,
     config: StatisticsConfig,
+    *,
+    occlusion: pd.DataFrame,
 ) -> str:
     """The whole page. The same tables and records give the same bytes."""
     environment = Environment(
@@ -72,8 +89,18 @@ def report_html(
         charts={
             (block.benchmark, block.evaluation): interval_chart(block, results, collected, number)
             for number, block in enumerate(found)
+            if block.rows
         },
+        unseen=[(name, *footnotes([NO_DATA])) for name in unseen(collected)],
+        notes={
+            (block.benchmark, block.evaluation): footnotes(word for _, word in block.gaps) for block in found
+        },
+        upper_bound=UPPER_BOUND,
+        published_header=PUBLISHED_HEADER,
+        others=OTHERS,
+        tags_line=tags_line,
         metrics=METRICS,
+        compared=COMPARED,
         reference_line=reference_line,
         chosen=CHOSEN,
         without_leaks=WITHOUT_LEAKS,
@@ -82,8 +109,13 @@ def report_html(
         reference=reference,
         ablation=ablation_blocks(ablation, reference, level),
         how_to_read_ablation=how_to_read_ablation(reference, config.confidence),
+        occlusion=kept_blocks(occlusion),
+        how_to_read_occlusion=how_to_read_occlusion(config.confidence),
+        level_charts=dict(level_charts(collected)),
         curves=training_charts(collected),
         step_charts=step_charts(collected),
+        label_charts=label_charts(collected),
+        class_charts=class_charts(collected),
         looks=look_charts(collected),
         attention=attention_charts(collected),
         times=instances(records),
@@ -125,9 +157,10 @@ def glossary(collected: Collected) -> list[tuple[str, str]]:
     infos = [test.info for test in collected.tests.values()]
     used = {
         "method": {cell.method for cell in collected.cells},
-        "evaluation": {cell.evaluation for cell in collected.cells},
+        "evaluation": {cell.evaluation for cell in (*collected.cells, *collected.apart)},
         "metric": set(METRICS),
         "setting": {part.partition("=")[0] for cell in collected.cells for part in cell.setting.split()},
+        **words_used(collected),
         "axis": {"step"} if collected.snapshots else set(),
         "dataset": {info.dataset for info in infos},
         "protocol": {info.protocol for info in infos},
@@ -140,8 +173,18 @@ def glossary(collected: Collected) -> list[tuple[str, str]]:
         (kind, name) for kind, names in used.items() for name in names if (kind, name) not in named
     )
     return [(name, sentence) for kind, name, sentence in known if name in used.get(kind, set())] + [
-        (name, f"A {kind} of this project, set in params.yaml.") for kind, name in unnamed
+        (name, _unnamed(collected, kind, name)) for kind, name in unnamed
     ]
+
+
+def _unnamed(collected: Collected, kind: str, name: str) -> str:
+    if kind == "method" and name in collected.ensembles:
+        one = collected.ensembles[name]
+        added = ", ".join(
+            f"{weight:g} of {method}" for method, weight in zip(one.methods, one.weights, strict=True)
+        )
+        return f"An ensemble: class probabilities added clip by clip, {added}; nothing is fitted."
+    return f"A {kind} of this project, set in params.yaml."
 
 
 def _order(record: Record) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from kinemask.record import Record, read_records
 from kinemask.reporting.blocks import CHOSEN, WITHOUT_LEAKS, leak_sentence, spread
-from kinemask.reporting.collect import ReportError
+from kinemask.reporting.scores import ReportError
 from kinemask.reporting.tables import UNLEAKED, apart_from_pooling, chosen_settings
 from kinemask.reporting.timing import time_split
 

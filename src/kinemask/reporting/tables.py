@@ -1,22 +1,33 @@
 """The numbers of the reports: one row a result, one row a comparison with the untrained control."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 
+from kinemask.evaluation.ensemble import EnsembleConfig
 from kinemask.evaluation.frozen import apart_from_step
-from kinemask.evaluation.statistics import Comparison, Estimate, StatisticsConfig, compare, estimate, holm
+from kinemask.evaluation.statistics import (
+    Comparison,
+    Estimate,
+    StatisticsConfig,
+    compare,
+    holm,
+)
 from kinemask.record import Record
-from kinemask.reporting.collect import Cell, Collected, ScoredPart
+from kinemask.reporting.collect import Cell, Collected
+from kinemask.reporting.estimates import correct, estimated, of_seeds
+from kinemask.reporting.scores import ScoredPart
 from kinemask.run import scored_on
 
 CONTROL = "random"  # the encoder with its first weights, which every method has to beat
 CHOOSES = "validation_top1"  # from folds of the training part: all that may choose a setting
-METRICS = ("top1", "top5", "mean_recall")
+COMPARED = ("top1", "top5", "mean_recall")  # means over clips, which a paired test can compare
+METRICS = (*COMPARED, "macro_f1", "calibration_error")
+SOURCE = "kinemask"  # of every figure in results.csv: those of others stand in published.csv
 UNLEAKED = "unleaked_"  # before the name of a column: the same, over the test clips that are not leaked
 _ESTIMATE = ("mean", "std", "ci_low", "ci_high")
 _COMPARISON = ("difference", "ci_low", "ci_high", "p", "p_holm")
@@ -25,6 +36,7 @@ RESULT_COLUMNS = (
     *_ESTIMATE,
     *(UNLEAKED + name for name in _ESTIMATE),
     *("num_test", "num_leaked", "num_seeds", "scored_epoch", "commit"),
+    *("best_epoch_upper_bound", "source"),
 )
 COMPARISON_COLUMNS = (
     *("benchmark", "evaluation", "metric", "method", "setting", "control", "control_setting"),
@@ -40,9 +52,19 @@ Found = TypeVar("Found", Estimate, Comparison)
 
 
 def results_table(collected: Collected, config: StatisticsConfig) -> pd.DataFrame:
-    """RESULT_COLUMNS, a row for each cell and metric; accuracies are shares in [0, 1]."""
+    """RESULT_COLUMNS, a row for each cell and metric; accuracies are shares in [0, 1].
+
+    `best_epoch_upper_bound` is what choosing each seed's epoch by its test score would give, as some papers
+    do: the mean over seeds of the best score among the snapshots and the last weights. It chooses nothing,
+    and is empty where there are no snapshots.
+    """
     rows = [
-        {**origin(collected, cell), **result_line(collected.tests[cell.benchmark], cell, metric, config)}
+        {
+            **origin(collected, cell),
+            **result_line(collected.tests[cell.benchmark], cell, metric, config),
+            "best_epoch_upper_bound": _best_of_steps(collected, cell, metric),
+            "source": SOURCE,
+        }
         for cell, metric in product(collected.cells, METRICS)
     ]
     return rounded(rows, RESULT_COLUMNS)
@@ -56,7 +78,7 @@ def comparisons_table(collected: Collected, config: StatisticsConfig) -> pd.Data
     which are read as one table: another benchmark is another question, and the metrics are views of the same
     predictions.
     """
-    chosen = chosen_settings(collected.records)
+    chosen = chosen_of(collected)
     by_key = {(cell.benchmark, cell.method, cell.evaluation, cell.setting): cell for cell in collected.cells}
     rows: list[dict[str, Any]] = []
     for cell in collected.cells:
@@ -66,8 +88,8 @@ def comparisons_table(collected: Collected, config: StatisticsConfig) -> pd.Data
         for setting in dict.fromkeys((cell.setting, best)):
             control = by_key.get((cell.benchmark, CONTROL, cell.evaluation, str(setting)))
             if control is not None and set(cell.seeds) & set(control.seeds):
-                rows += [_against_control(collected, cell, control, metric, config) for metric in METRICS]
-    for family in product(collected.tests, METRICS):
+                rows += [_against_control(collected, cell, control, metric, config) for metric in COMPARED]
+    for family in product(collected.tests, COMPARED):
         correct_by_holm([row for row in rows if (row["benchmark"], row["metric"]) == family])
     return rounded(rows, COMPARISON_COLUMNS)
 
@@ -79,12 +101,20 @@ def correct_by_holm(rows: list[dict[str, Any]]) -> None:
             row[f"{prefix}p_holm"] = float(p)
 
 
-def chosen_settings(records: Iterable[Record]) -> dict[Key, str]:
+def chosen_of(collected: Collected) -> dict[Key, str]:
+    """`chosen_settings` of all methods and ensembles of a run."""
+    return chosen_settings(collected.records, collected.ensembles)
+
+
+def chosen_settings(
+    records: Iterable[Record], ensembles: Mapping[str, EnsembleConfig] | None = None
+) -> dict[Key, str]:
     """(benchmark, method, evaluation, setting without its pooling) -> the setting with the best pooling.
 
     Best by the mean over seeds of CHOOSES, never by a test score; the first in alphabetical order if equal.
     A setting with one pooling alone is its own choice. Of several, without that metric in every record, none
-    is chosen and there is no entry. Snapshots choose nothing.
+    is chosen and there is no entry. Snapshots choose nothing. That of an ensemble is best by the mean over
+    its members.
     """
     values: dict[Key, dict[str, list[float]]] = {}
     for record in records:
@@ -94,12 +124,26 @@ def chosen_settings(records: Iterable[Record]) -> dict[Key, str]:
                 names = (scored_on(record.subject), record.method, record.stage)
                 key = (*names, apart_from_pooling(setting))
                 values.setdefault(key, {}).setdefault(setting, []).append(metrics.get(CHOOSES, float("nan")))
+    for name, ensemble in (ensembles or {}).items():
+        _add_ensemble(values, name, ensemble)
     chosen = {}
     for key, by_setting in values.items():
         means = {setting: float(np.mean(by_setting[setting])) for setting in sorted(by_setting)}
         if len(means) == 1 or not np.isnan(list(means.values())).any():
             chosen[key] = max(means, key=lambda setting: means[setting])
     return chosen
+
+
+def _add_ensemble(values: dict[Key, dict[str, list[float]]], name: str, ensemble: EnsembleConfig) -> None:
+    """What chooses among the settings that all members of an ensemble have: the values of all of them."""
+    for benchmark, method, evaluation, apart in list(values):
+        if method == ensemble.methods[0]:
+            of_members = [values.get((benchmark, one, evaluation, apart), {}) for one in ensemble.methods]
+            shared = [setting for setting in of_members[0] if all(setting in one for one in of_members)]
+            if shared:
+                values[benchmark, name, evaluation, apart] = {
+                    setting: [value for one in of_members for value in one[setting]] for setting in shared
+                }
 
 
 def apart_from_pooling(setting: str) -> str:
@@ -116,8 +160,21 @@ def csv_text(table: pd.DataFrame) -> str:
     return table.to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n")
 
 
-def _correct(ranks: Int[np.ndarray, "S N"], metric: str) -> Bool[np.ndarray, "S N"]:
-    return ranks < (5 if metric == "top5" else 1)
+def _best_of_steps(collected: Collected, cell: Cell, metric: str) -> float:
+    names = (cell.benchmark, cell.method, cell.evaluation, cell.setting)
+    points = [
+        one
+        for one in collected.snapshots
+        if (one.benchmark, one.method, one.evaluation, one.setting) == names
+    ]
+    if not points or metric == "calibration_error":  # by which nobody picks an epoch
+        return float("nan")
+    test = collected.tests[cell.benchmark]
+    best: dict[int, float] = {}
+    for point in (cell, *points):
+        for seed, value in zip(point.seeds, of_seeds(test, point, metric), strict=True):
+            best[seed] = max(best.get(seed, 0.0), value)
+    return float(np.mean([best[seed] for seed in cell.seeds]))
 
 
 def _with_and_without_leaks(
@@ -132,11 +189,9 @@ def _with_and_without_leaks(
 
 def result_line(test: ScoredPart, cell: Cell, metric: str, config: StatisticsConfig) -> dict[str, Any]:
     """Mean, std and interval of a cell, with and without leaked clips, and what they rest on."""
-    correct = _correct(cell.ranks, metric)
 
     def score(clips: Bool[np.ndarray, " N"]) -> Estimate:
-        classes = test.labels[clips] if metric == "mean_recall" else None
-        return estimate(correct[:, clips], subjects=test.subjects[clips], classes=classes, config=config)
+        return estimated(test, cell, metric, clips, config)
 
     line: dict[str, Any] = {"metric": metric, **_clips(test), "num_seeds": len(cell.seeds)}
     for prefix, found in _with_and_without_leaks(test, score).items():
@@ -154,7 +209,7 @@ def comparison_line(
     """
     seeds = [seed for seed in cell.seeds if seed in other.seeds]
     first, second = (
-        _correct(one.ranks[[one.seeds.index(seed) for seed in seeds]], metric) for one in (cell, other)
+        correct(one.ranks[[one.seeds.index(seed) for seed in seeds]], metric) for one in (cell, other)
     )
 
     def score(clips: Bool[np.ndarray, " N"]) -> Comparison:
@@ -196,8 +251,14 @@ def _clips(test: ScoredPart) -> dict[str, int]:
 
 def origin(collected: Collected, cell: Cell) -> dict[str, Any]:
     """Where a result comes from: names, stream and epoch of its encoders, and the commits that ran."""
+    members = collected.members_of(cell.method)
     runs = {
-        stage: [r for r in collected.of_run(stage, subject, cell.method) if r.seed in cell.seeds]
+        stage: [
+            record
+            for member in members
+            for record in collected.of_run(stage, subject, member)
+            if record.seed in cell.seeds
+        ]
         for stage, subject in (
             ("pretrain", cell.trained_on),
             ("embed", cell.trained_on),

@@ -15,21 +15,12 @@ import torch
 from jaxtyping import Float32
 from safetensors import safe_open
 
-from kinemask.encoders import EncoderConfig, build_encoder
+from kinemask.encoders import build_encoder
 from kinemask.encoders.base import Encoder
-from kinemask.section import Section
 from kinemask.skeleton.batch import Batch
 from kinemask.skeleton.inputs import InputConfig, as_input
 from kinemask.skeleton.layout import Layout
-
-
-class EncoderAbout(Section):
-    """What an encoder's file says of itself."""
-
-    encoder: EncoderConfig
-    inputs: InputConfig
-    layout: Layout
-    persons: int
+from kinemask.training.pretrain import EncoderAbout
 
 
 class EncoderModel:

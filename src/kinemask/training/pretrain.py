@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from kinemask.encoders import build_encoder
+from kinemask.encoders import EncoderConfig, build_encoder
 from kinemask.encoders.base import Encoder
 from kinemask.hardware import HardwareConfig
 from kinemask.looks import ClipLook, HopBiasLook, Looks, looks_path, write_looks
@@ -21,10 +22,11 @@ from kinemask.methods.attention_look import add_attention, look_at_hop_bias
 from kinemask.methods.base import Domain, Method
 from kinemask.methods.supervised import LabelledClips
 from kinemask.run_key import code_digest
+from kinemask.section import Section
 from kinemask.seeding import derive_seed
 from kinemask.skeleton.batch import RaggedClips
 from kinemask.skeleton.benchmark import BENCHMARKS, open_data, read_benchmark, read_split
-from kinemask.skeleton.inputs import centre
+from kinemask.skeleton.inputs import InputConfig, centre
 from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import SIMULATED, DatasetInfo, PackedClips, open_packed
 from kinemask.skeleton.resident import load_clips, to_device
@@ -39,6 +41,15 @@ PRETRAINED = Path("results/pretrain")
 NUM_LOOKS = 3  # clips of which is shown what a method does with them
 
 Weights = dict[str, Tensor]
+
+
+class EncoderAbout(Section):
+    """What an encoder's file says of itself: what it is, and what it was fed."""
+
+    encoder: EncoderConfig
+    inputs: InputConfig
+    layout: Layout
+    persons: int
 
 
 @dataclass(frozen=True)
@@ -203,6 +214,12 @@ def save_encoders(benchmark: str, method: str, work: Pretraining, trained: Mappi
         for seed, one in trained.items():
             for step, weights in ((None, one.weights), *one.snapshots.items()):
                 write_whole(folder / weights_file(seed, step), save(weights, metadata))
+
+
+def read_about(path: Path) -> EncoderAbout:
+    """What stands beside the weights. Raises OSError, SafetensorError, KeyError or ValueError."""
+    with safe_open(path, framework="pt") as file:
+        return EncoderAbout.model_validate_json((file.metadata() or {})["kinemask"])
 
 
 def weights_file(seed: int, step: int | None = None) -> str:
