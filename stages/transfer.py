@@ -2,7 +2,8 @@
 
 import torch
 
-from kinemask.evaluation.transfer import TransferParams, transfer
+from kinemask.evaluation.scoring import keep_results
+from kinemask.evaluation.transfer import STAGE, TransferParams, transfer
 from kinemask.hardware import require_device
 from kinemask.record import Clock
 from kinemask.run import Pair
@@ -21,7 +22,19 @@ def main(source: str, target: str, method: str) -> None:
     torch.set_num_threads(1)
     require_device(params.hardware.device)
     clock.begin_work()
-    transfer(Pair(source=source, target=target), method, params, clock)
+    pair = Pair(source=source, target=target)
+    found = transfer(pair, method, params)
+    keep_results(
+        found.probed,
+        stage=STAGE,
+        benchmark=target,
+        method=method,
+        params=found.used,
+        hardware=params.hardware,
+        clock=clock,
+        encoders=found.encoders,
+        pair=pair.name,
+    )
 
 
 if __name__ == "__main__":

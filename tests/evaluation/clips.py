@@ -7,10 +7,12 @@ import pandas as pd
 import torch
 
 from kinemask.hardware import HardwareConfig
-from kinemask.skeleton.benchmark import BenchmarkConfig, write_benchmark
+from kinemask.skeleton.benchmark import BenchmarkConfig
 from kinemask.skeleton.clip import Clip
 from kinemask.skeleton.layout import KINECT25, Layout
 from kinemask.skeleton.packed import PackedWriter, open_packed
+from kinemask.skeleton.split import write_benchmark
+from kinemask.skeleton.truth import read_test_labels
 from kinemask.training.pretrain import Pretrained, new_encoder, open_pretraining, save_encoders
 from kinemask.training.trainer import TrainingResult
 
@@ -74,7 +76,7 @@ def shuffle_training_labels(benchmark: str) -> None:
 
 def true_labels(benchmark: str) -> np.ndarray:
     """The classes of the test clips."""
-    return pd.read_parquet(Path("data/benchmarks", benchmark, "test.parquet"))["label"].to_numpy()
+    return read_test_labels(Path("data/benchmarks", benchmark))
 
 
 def top1(scores: np.ndarray, benchmark: str) -> float:

@@ -1,4 +1,5 @@
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ KNN = KnnConfig(ks=(1, 20), temperature=0.07, standardise=True)
 FEW = FewConfig(
     shares=(0.1, 0.5), poolings=("mean",), c=0.05, components=None, max_iterations=200, tolerance=1e-4
 )
-PROBES = [(probe_linear, LINEAR), (probe_knn, KNN), (probe_few, FEW)]
+PROBES = [(probe_linear, LINEAR), (probe_knn, KNN), (partial(probe_few, draw="by_class"), FEW)]
 HARDWARE = HardwareConfig(device="cpu", processes=1, threads=1, precision="float32", compile=False)
 
 

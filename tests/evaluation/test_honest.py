@@ -27,7 +27,7 @@ from .whole_run import (
 )
 
 # What an evaluation says of test clips and their labels; all else in a record was measured before.
-SCORES = {*score_metrics(np.eye(2), np.arange(2))}
+SCORES = {*score_metrics(np.eye(2), np.arange(2)), "kept"}
 BLIND, TOLD = "mtmc", "supervised"  # one method learns without labels, the other one from them
 # Clips of one class may all be answered alike, so classes are counted, not clips. One of ten thousand
 # evaluations that learned nothing has more of them right.

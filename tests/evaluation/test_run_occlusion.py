@@ -19,7 +19,9 @@ from kinemask.evaluation.run_occlusion import OcclusionError, open_occlusion
 from kinemask.hardware import HardwareConfig
 from kinemask.record import read_records
 from kinemask.section import plan_file, read_yaml, validate
+from kinemask.skeleton.benchmark import TEST_LABELS
 from kinemask.skeleton.resident import load_clips
+from kinemask.skeleton.truth import read_test_labels
 from kinemask.storage import write_text
 from kinemask.training.pretrain import Pretrained, new_encoder, open_pretraining, save_encoders
 from kinemask.training.trainer import TrainingResult
@@ -84,7 +86,7 @@ def clean_features(work, preset, seed=0) -> np.ndarray:
     rows = [*work.train.rows, *work.test.rows]
     embedding = Embedding(
         name="embed", weights=work.weights, recipe=work.recipe, config=EMBED, packed=work.packed, rows=rows,
-        device="cpu",
+        device="cpu", steps=(),
     )  # fmt: skip
     return embedding.run(seed, lambda *row: None).last["mean"]
 
@@ -105,7 +107,7 @@ def test_undamaged_clips_score_as_the_linear_probe_has_them(preset):
     assert found[CLEAN].values == {
         "validation_top1": probe.validation_top1, "c": probe.c, "converged": 1.0, "missing": 0.0
     }  # fmt: skip
-    labels = pd.read_parquet("data/benchmarks/toy-odd/test.parquet")["label"].to_numpy()
+    labels = read_test_labels(Path("data/benchmarks/toy-odd"))
     top1 = {setting: (one.scores.argmax(1) == labels).mean() for setting, one in found.items()}
     assert top1[CLEAN] > 0.9
     assert top1[setting_of("mean", "clean", ("kind=noise", "level=30"))] < 0.7  # chance is a third
@@ -168,8 +170,7 @@ def test_the_clean_probe_never_sees_damage_and_the_adapted_one_sees_that_of_trai
 def test_other_test_labels_change_no_score(preset):
     adapted = NOTHING | {"noise": [0.5]}
     expected = scores(opened(preset, adapted=adapted))
-    path = "data/benchmarks/toy-odd/test.parquet"
-    pd.read_parquet(path).drop(columns="label").to_parquet(path)
+    Path("data/benchmarks/toy-odd", TEST_LABELS).unlink()
     found = scores(opened(preset, adapted=adapted))
     assert all((found[setting] == expected[setting]).all() for setting in expected)
 

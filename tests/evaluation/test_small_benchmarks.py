@@ -114,7 +114,7 @@ def test_one_training_clip_is_all_that_few_needs(labels):
     train, test = labels
     cut(np.array([0]), np.arange(len(test)))
     _, config = PROBES[2]
-    for one in probe_few(TASK, config):
+    for one in probe_few(TASK, config, "by_class"):
         assert (one.scores.argmax(1) == train[0]).all()
         assert one.values["num_labelled"] == 1.0
 

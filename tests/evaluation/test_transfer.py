@@ -16,6 +16,7 @@ from kinemask.evaluation.few import FewConfig, LabelsConfig, draw_labelled
 from kinemask.evaluation.finetune import open_finetuning
 from kinemask.evaluation.knn import KnnConfig
 from kinemask.evaluation.linear_probe import LinearConfig
+from kinemask.evaluation.scoring import keep_results
 from kinemask.evaluation.transfer import (
     TransferConfig,
     TransferParams,
@@ -105,7 +106,18 @@ def frozen(preset, pair=PAIR) -> dict[str, np.ndarray]:
 
 
 def test_it_leaves_scores_features_and_a_record_of_the_pair(preset):
-    (record,) = transfer(PAIR, "mtmc", params(preset, finetune=True), Clock())
+    given = transfer(PAIR, "mtmc", params(preset, finetune=True))
+    (record,) = keep_results(
+        given.probed,
+        stage="transfer",
+        benchmark=PAIR.target,
+        method="mtmc",
+        params=given.used,
+        hardware=HARDWARE,
+        clock=Clock(),
+        encoders=given.encoders,
+        pair=PAIR.name,
+    )
     assert record.path == Path("records/transfer/toy-odd-to-goal-odd/mtmc/seed-0.json")
     expected = [f"from=toy-odd {name}" for name in sorted([*FROZEN, "finetune pooling=mean"])]
     assert sorted(record.metrics) == expected

@@ -40,7 +40,8 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 def write_run(folder: Path, methods: tuple[str, ...], moved_metres: float = 0.0) -> None:
     """Clips, params and the split; each action is a posture, each person shifts all joints a little.
 
-    `moved_metres`: by how much the clips of BENCHMARK's test part are moved away, each joint another way.
+    `moved_metres`: by how much clips in the test parts of BENCHMARK and TARGET are moved away, each joint
+    another way.
     """
     rng = np.random.default_rng(0)
     postures = rng.normal(0, 0.3, (NUM_CLASSES, 1, 1, 25, 3))
@@ -50,7 +51,7 @@ def write_run(folder: Path, methods: tuple[str, ...], moved_metres: float = 0.0)
             manner = rng.normal(0, 0.3, (25, 3))
             for label in range(NUM_CLASSES):
                 wobble = rng.normal(0, 0.02, (NUM_FRAMES, 1, 25, 3))
-                joints = postures[label] + manner + wobble + elsewhere * (person % 2 == 0)
+                joints = postures[label] + manner + wobble + elsewhere * (person % 6 == 0)
                 name = f"P{person:02}A{label:02}"
                 present = np.ones((NUM_FRAMES, 1), bool)
                 writer.add(
@@ -132,8 +133,10 @@ class WholeRun:
 
     def evaluate(self, evaluation: Evaluation, method: str) -> list[Record]:
         """One evaluation of a method, on all that it is for; the records it leaves."""
-        for subject in self.params.run.subjects_of(evaluation.name):
-            self._stage(evaluation.name, subject, method)
+        run = self.params.run
+        pairs = [(pair.source, pair.target) for pair in run.pairs_of(evaluation.name)]
+        for subject in pairs if evaluation.pairs else [(name,) for name in run.benchmarks]:
+            self._stage(evaluation.name, *subject, method)
         return [record for record in read_records(self.folder) if record.stage == evaluation.name]
 
     def _stage(self, name: str, *words: str) -> None:

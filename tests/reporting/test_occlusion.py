@@ -16,6 +16,7 @@ from kinemask.reporting.occlusion import OCCLUSION_COLUMNS, kept_blocks, level_c
 from kinemask.reporting.readme import update_readme
 from kinemask.reporting.write import write_reports
 from kinemask.run import EVALUATIONS
+from kinemask.skeleton.truth import read_test_labels
 
 from .conftest import Run, write_record
 
@@ -40,8 +41,7 @@ CASES = {
 def add_occlusion(run: Run, *, methods: tuple[str, ...] = ("random", "mtmc")) -> None:
     """Scores and records as the stage leaves them; `max` is better on folds, `mean` on the test part."""
     for benchmark in run.config.benchmarks:
-        test = pd.read_parquet(run.root / f"data/benchmarks/{benchmark}/test.parquet")
-        labels = test["label"].to_numpy()
+        labels = read_test_labels(run.root / f"data/benchmarks/{benchmark}")
         for method in methods:
             for seed in run.config.seeds_of(method):
                 rng = np.random.default_rng([seed, len(method)])
@@ -146,7 +146,9 @@ def test_the_pooling_is_chosen_by_folds_of_the_training_part(run: Run) -> None:
 def test_a_method_that_was_never_right_keeps_nothing_and_says_so(run: Run) -> None:
     collected = collect(run.root, run.config)
     wrong = tuple(
-        replace(cell, ranks=np.ones_like(cell.ranks)) if "kind=none" in cell.setting else cell
+        replace(cell, outcome=replace(cell.outcome, ranks=np.ones_like(cell.ranks)))
+        if "kind=none" in cell.setting
+        else cell
         for cell in collected.apart
     )
     table = occlusion_table(replace(collected, apart=wrong), run.statistics)

@@ -265,7 +265,7 @@ def test_each_seed_is_a_dot_beside_the_interval() -> None:
         chart = interval_chart([Bar("a", 0, seeds, 55.0, 40.0, 70.0)], [], name="x")
         return len(re.findall(r"<use [^>]*var\(--ink\)", chart))
 
-    assert dots(50.0, 60.0, 55.0) - dots(50.0) == 2
+    assert dots(50.0, 60.0, 55.0) - dots(50.0, 60.0) == 1
 
 
 def test_charts_show_text_as_it_is() -> None:

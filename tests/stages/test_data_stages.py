@@ -114,10 +114,10 @@ def test_split_before_preprocess_says_what_to_run(root: Path) -> None:
     assert "run preprocess" in _last_line(_run("split", "irds-xsub", root))
 
 
-def test_unknown_dataset_lists_those_that_exist(root: Path) -> None:
+def test_an_unknown_dataset_is_named_with_its_place(root: Path) -> None:
+    said = _last_line(_run("download", "irdss", root))
     assert (
-        "irdss.json is missing, beside it are irds: if there is datasets.irdss in params.yaml"
-        in _last_line(_run("download", "irdss", root))
+        "data/plan/datasets/irdss.json is missing, beside it are irds: if there is datasets.irdss in " in said
     )
 
 

@@ -97,6 +97,25 @@ def find_tasks(benchmark: str, method: str, seeds: Sequence[int]) -> list[ProbeT
     return tasks
 
 
+def first_offered(tasks: Sequence[ProbeTask], poolings: Sequence[Pooling], place: str) -> list[ProbeTask]:
+    """The tasks under the first of `poolings` that their folder has; `place` is that of `poolings` in params.
+
+    Raises FeaturesError if a folder has none of them.
+    """
+    offered: dict[Path, list[str]] = {}
+    for task in tasks:
+        offered.setdefault(task.features.parent, []).append(task.pooling)
+    chosen = {}
+    for folder, found in offered.items():
+        wanted = [pooling for pooling in poolings if pooling in found]
+        if not wanted:
+            raise FeaturesError(
+                f"{place}: {folder} offers {', '.join(found)}, none of {', '.join(poolings)}: add one"
+            )
+        chosen[folder] = wanted[0]
+    return [task for task in tasks if task.pooling == chosen[task.features.parent]]
+
+
 def features_folder(of_seed: Path, step: int | None) -> Path:
     """Where in the folder of a seed the features of its last weights are, or of those after `step` steps."""
     return of_seed if step is None else of_seed / f"step-{step}"

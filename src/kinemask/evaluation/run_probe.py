@@ -1,15 +1,14 @@
 """What every probe stage does: find the features, probe them side by side, keep scores and records."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from kinemask.evaluation.fit_pool import run_fits
 from kinemask.evaluation.frozen import (
-    FeaturesError,
     Pooling,
     Probed,
     ProbeTask,
     find_tasks,
+    first_offered,
 )
 from kinemask.evaluation.scoring import keep_results
 from kinemask.hardware import HardwareConfig
@@ -57,22 +56,3 @@ def run_probe(
         hardware=params.hardware,
         clock=clock,
     )
-
-
-def first_offered(tasks: Sequence[ProbeTask], poolings: Sequence[Pooling], place: str) -> list[ProbeTask]:
-    """The tasks under the first of `poolings` that their folder has; `place` is that of `poolings` in params.
-
-    Raises FeaturesError if a folder has none of them.
-    """
-    offered: dict[Path, list[str]] = {}
-    for task in tasks:
-        offered.setdefault(task.features.parent, []).append(task.pooling)
-    chosen = {}
-    for folder, found in offered.items():
-        wanted = [pooling for pooling in poolings if pooling in found]
-        if not wanted:
-            raise FeaturesError(
-                f"{place}: {folder} offers {', '.join(found)}, none of {', '.join(poolings)}: add one"
-            )
-        chosen[folder] = wanted[0]
-    return [task for task in tasks if task.pooling == chosen[task.features.parent]]

@@ -4,19 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 from kinemask.evaluation.features import EmbedConfig, open_embedding, save_features
 from kinemask.evaluation.few import FewConfig, LabelsConfig, probe_few
 from kinemask.evaluation.finetune import TuneParams, open_finetuning
 from kinemask.evaluation.finetune_config import FinetuneRecipe
 from kinemask.evaluation.fit_pool import run_fits
-from kinemask.evaluation.frozen import Probed, ProbeTask
+from kinemask.evaluation.frozen import Probed, ProbeTask, first_offered
 from kinemask.evaluation.knn import KnnConfig, probe_knn
 from kinemask.evaluation.linear_probe import LinearConfig, probe_linear
-from kinemask.evaluation.run_probe import first_offered
-from kinemask.evaluation.scoring import RESULTS, keep_results
 from kinemask.methods.supervised import TRAINABLE
-from kinemask.record import Clock, Record
 from kinemask.run import Pair
 from kinemask.section import Section
 from kinemask.skeleton.benchmark import BENCHMARKS, read_benchmark
@@ -24,6 +22,7 @@ from kinemask.training.pretrain import PRETRAINED, weights_file
 from kinemask.training.seeds_pool import run_seeds
 
 STAGE = "transfer"
+RESULTS = PRETRAINED.parent
 
 
 class TransferConfig(Section):
@@ -59,8 +58,17 @@ class _Fit:
     task: ProbeTask
 
 
-def transfer(pair: Pair, method: str, params: TransferParams, clock: Clock) -> list[Record]:
-    """Score the encoders of a pair's source on its target, every seed; leave features, scores and records.
+@dataclass(frozen=True)
+class Transferred:
+    """What the encoders of a pair's source give on its target, not yet scored."""
+
+    probed: list[Probed]
+    used: TransferUsed
+    encoders: dict[int, Path]  # the weights that each seed began with
+
+
+def transfer(pair: Pair, method: str, params: TransferParams) -> Transferred:
+    """Run the encoders of a pair's source on its target, every seed; leave their features.
 
     The target alone gives clips, labels, folds, drawn subsets and what features are standardised by; how
     clips are fed is the recipe of the method. Raises EncoderError if the encoders cannot take the clips.
@@ -75,16 +83,10 @@ def transfer(pair: Pair, method: str, params: TransferParams, clock: Clock) -> l
     )
     used = {name: getattr(params, name) for name in TransferUsed.model_fields if name != "finetune"}
     folder = PRETRAINED / pair.source / method
-    return keep_results(
+    return Transferred(
         [*chain.from_iterable(frozen), *tuned],
-        stage=STAGE,
-        benchmark=pair.target,
-        method=method,
-        params=TransferUsed(**used, finetune=recipe),
-        hardware=params.hardware,
-        clock=clock,
-        encoders={seed: folder / weights_file(seed) for seed in params.seeds},
-        pair=pair.name,
+        TransferUsed(**used, finetune=recipe),
+        {seed: folder / weights_file(seed) for seed in params.seeds},
     )
 
 

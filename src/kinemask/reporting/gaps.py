@@ -43,12 +43,13 @@ def footnotes(words: Iterable[str]) -> list[str]:
 
 
 def _asked_for(run: RunConfig) -> list[tuple[str, str]]:
-    """Benchmark and evaluation of every table of the run, in the order of the reports."""
+    """Benchmark and evaluation of every result table of the run, in the order of the reports."""
     return [
         (benchmark, one.name)
         for benchmark in run.scored()
         for one in EVALUATIONS
-        if run.methods_of(one.name)
+        if not one.apart
+        and run.methods_of(one.name)
         and (
             any(pair.target == benchmark for pair in run.pairs_of(one.name))
             if one.pairs
