@@ -99,6 +99,40 @@ def test_a_method_to_fine_tune_has_an_encoder_that_learns_and_a_recipe_that_fits
     assert "head.pooling is 'joints', and the encoder 'gru' offers mean, last, max" in said
 
 
+def test_the_target_of_a_pair_exists_and_is_as_large_as_its_source(problems):
+    def pair(target: str, **changes: Any) -> Callable[[dict[str, Any]], None]:
+        def edit(params: dict[str, Any]) -> None:
+            params["benchmarks"]["wmft-xsub"] |= changes
+            params["run"] |= {
+                "benchmarks": ["wmft-xsub"],
+                "transfer": [{"source": "wmft-xsub", "target": target}],
+            }
+            params["benchmarks"]["other"] = {"dataset": "wmft", "protocol": "xcond", "size": "small"}
+            params["methods"]["random"]["small"] = {}
+
+        return edit
+
+    assert problems(pair("other")) == ""
+    assert "run.transfer names 'wmft-xsup'; there are mine-xsub, other, wmft-xsub" in problems(
+        pair("wmft-xsup")
+    )
+    said = problems(pair("other", size="paper"))
+    assert "run.transfer: wmft-xsub is paper and other is small, and an encoder is of one size: take" in said
+
+
+def test_no_benchmark_is_called_as_a_pair_is(problems):
+    other = {"dataset": "wmft", "protocol": "xcond", "size": "small"}
+    said = problems(lambda params: params["benchmarks"].update({"a-to-b": other}))
+    assert "benchmarks.a-to-b: '-to-' stands in the names of pairs alone: call it otherwise" in said
+
+
+def test_methods_that_are_trained_with_few_labels_need_an_encoder_that_learns_too(problems):
+    def train_raw(params):
+        params["run"] |= {"benchmarks": ["wmft-xsub"], "methods": ["raw"], "semi": ["raw"]}
+
+    assert "run.semi names 'raw': the encoder 'coordinates' has nothing to train" in problems(train_raw)
+
+
 def test_between_a_pair_of_benchmarks_bodies_are_the_same_and_persons_no_more(problems):
     def pair(source: str, target: str, method: str = "random") -> Callable[[dict[str, Any]], None]:
         def edit(params: dict[str, Any]) -> None:

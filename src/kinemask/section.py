@@ -179,9 +179,12 @@ def _planned(root: Path, place: str, names: Mapping[str, str]) -> Any:
     try:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
-        wanted = "in run.methods" if place.startswith("plan.") else place
-        cure = f"is it {wanted} of params.yaml? Then `dvc repro stages/dvc.yaml:params` writes it"
-        raise ParamsError(f"{path} is missing: {cure}") from None
+        where = "it is in run.methods" if place.startswith("plan.") else f"there is {place}"
+        others = ", ".join(sorted(other.stem for other in path.parent.glob("*.json"))) or "none"
+        raise ParamsError(
+            f"{path} is missing, beside it are {others}: if {where} in params.yaml, "
+            "`dvc repro stages/dvc.yaml:params` writes it"
+        ) from None
     except ValueError as error:
         raise ParamsError(f"{path} is not JSON ({error}): delete it and run `dvc repro`") from None
     return _lookup({"plan": values}, place, path) if place.startswith("plan.") else values

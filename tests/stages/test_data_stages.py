@@ -116,7 +116,9 @@ def test_split_before_preprocess_says_what_to_run(root: Path) -> None:
 
 def test_an_unknown_dataset_is_named_with_its_place(root: Path) -> None:
     said = _last_line(_run("download", "irdss", root))
-    assert "data/plan/datasets/irdss.json is missing: is it datasets.irdss of params.yaml?" in said
+    assert (
+        "data/plan/datasets/irdss.json is missing, beside it are irds: if there is datasets.irdss in " in said
+    )
 
 
 def test_download_names_a_mirror_that_is_a_file(root: Path) -> None:
