@@ -77,6 +77,7 @@ def test_figures_stand_beside_the_whole_benchmark_they_were_measured_on_and_no_o
     assert found
     assert {(one.benchmark, one.evaluation) for one in found} == {("ntu60-xsub", "linear")}
     assert figures_of(info("ntu60-xsub", complete=False), "linear") == ()
+    assert figures_of(info("ntu60-xsub", part="validation"), "linear") == ()
     for name in ("kinesim-xsub", "irds-xsub", "wmft-xsub"):
         assert figures_of(info(name), "linear") == ()
     # A benchmark's name is the user's choice: what counts is the data set and the protocol.

@@ -114,8 +114,12 @@ def read_figures(path: Path = PUBLISHED) -> tuple[Figure, ...]:
 
 
 def figures_of(info: BenchmarkInfo, evaluation: str) -> tuple[Figure, ...]:
-    """What others published on the benchmark in an evaluation; nothing if a part of it was used."""
-    if info.dataset not in get_args(Real) or not info.complete:
+    """What others published on the benchmark in an evaluation.
+
+    Nothing if a part of its recordings was used, or if held-out training people are scored in place of the
+    test part: nobody else measured that.
+    """
+    if info.dataset not in get_args(Real) or not info.complete or info.part != "test":
         return ()
     wanted = (info.dataset, info.protocol, evaluation)
     return tuple(one for one in read_figures() if (one.dataset, one.protocol, one.evaluation) == wanted)
