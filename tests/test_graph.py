@@ -245,7 +245,7 @@ def test_records_that_come_back_from_the_cache_are_all_in_mlflow_below_their_pip
     shutil.rmtree(finished.folder / "records")
     for path in finished.folder.glob("mlflow.db*"):
         path.unlink()
-    finished.run("dvc", "checkout")
+    finished.run("dvc", "checkout", "--allow-missing")  # of benchmarks that did not run there is nothing
     records = read_records(finished.folder)
     stages = {
         "download",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from kinemask.errors import KinemaskError
@@ -14,7 +15,7 @@ from kinemask.params import Params, check_values
 from kinemask.record import Record, read_records
 from kinemask.reporting.timing import instances
 from kinemask.reporting.write import REPORTS
-from kinemask.run import RunConfig
+from kinemask.run import EVALUATIONS, RunConfig
 from kinemask.section import PARAMS_FILE, ParamsError, read_yaml
 from kinemask.storage import write_text
 
@@ -127,14 +128,25 @@ def _size(params: Params, run: RunConfig) -> str:
 
 
 def _times(run: RunConfig, records: Iterable[Record]) -> list[str]:
-    """How long the pretraining of each method took when it ran, all benchmarks and seeds together."""
-    found = [
-        one
-        for one in instances(record for record in records if record.stage == "pretrain")
-        if one.subject in run.benchmarks
+    """How long each stage took when it ran, by method: all benchmarks, pairs and seeds together."""
+    stages = ("pretrain", "embed", *(one.name for one in EVALUATIONS))
+    subjects = {stage: run.subjects_of(stage) for stage in stages}
+    found = pd.DataFrame(
+        [
+            {"method": one.method, "stage": one.stage, "minutes": one.work_seconds / _MINUTE_SECONDS}
+            for one in instances(record for record in records if record.stage in stages)
+            if one.method in run.methods and one.subject in subjects[one.stage]
+        ],
+        columns=["method", "stage", "minutes"],
+    )
+    if found.empty:
+        return []
+    minutes = found.pivot_table(index="method", columns="stage", values="minutes", aggfunc="sum", sort=False)
+    ordered = minutes.reindex(
+        index=[method for method in run.methods if method in minutes.index],
+        columns=[stage for stage in stages if stage in minutes.columns],
+    )
+    return [
+        "Minutes of each stage, all benchmarks (seeds side by side as hardware.processes says):",
+        ordered.rename_axis(index=None, columns=None).to_string(float_format="{:.1f}".format, na_rep="-"),
     ]
-    lines = ["Pretraining, minutes (seeds side by side as hardware.processes says):"]
-    for method in run.methods:
-        seconds = [one.work_seconds for one in found if one.method == method]
-        lines.append(f"  {method}: {sum(seconds) / _MINUTE_SECONDS:.1f} in {len(seconds)} benchmarks")
-    return lines

@@ -57,12 +57,12 @@ def _ascending(values: tuple[N, ...]) -> tuple[N, ...]:
 ASCENDING = AfterValidator(_ascending)  # of a field that holds a tuple of numbers
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """PyYAML's safe loader with numbers, truth values and unique keys of YAML 1.2, the reading DVC uses."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as in PyYAML, which fills it below
         first: [(tag, pattern) for tag, pattern in rules if tag not in (_BOOL, _INT, _FLOAT)]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for first, rules in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:

@@ -21,7 +21,9 @@ from kinemask.reporting.tables import (
 
 METRIC = "top1"
 SHOWN = ("", "k=1", "labels=1%")  # apart from their pooling: linear and finetune, one neighbour, few labels
-ROLES = {"raw": "floor", CONTROL: "control", "supervised": "ceiling"}  # the others are what is compared
+ROLES = {  # the others are what is compared
+    **{"raw": "floor", CONTROL: "control", "random-transformer": "control", "supervised": "ceiling"}
+}
 _ESTIMATE = ("mean", "std", "ci_low", "ci_high")
 _COMPARISON = {  # as comparison_line calls it -> as it is called beside a mean
     **{"difference": "difference", "ci_low": "difference_low", "ci_high": "difference_high"},
