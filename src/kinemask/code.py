@@ -3,6 +3,7 @@
 import ast
 import hashlib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -44,13 +45,19 @@ def _observes(module: str) -> bool:
 
 def _imported(path: Path, modules: Mapping[str, Path]) -> Iterator[str]:
     """The modules of the package that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
+    return (name for name in _named_in_imports(path.read_text()) if name in modules)
+
+
+@cache  # a dozen stages share most of their modules
+def _named_in_imports(source: str) -> tuple[str, ...]:
+    """Modules, and what is imported from them, which may be modules too."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names = [one.name for one in node.names]
+            names += [one.name for one in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names = [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
-        yield from (name for name in names if name in modules)
+            names += [node.module, *(f"{node.module}.{one.name}" for one in node.names)]
+    return tuple(names)
 
 
 def _sha256(path: Path) -> str:
