@@ -268,6 +268,15 @@ def test_each_seed_is_a_dot_beside_the_interval() -> None:
     assert dots(50.0, 60.0, 55.0) - dots(50.0, 60.0) == 1
 
 
+def test_a_long_label_takes_two_lines_and_leaves_the_bars_their_place():
+    label = "mtmc from=kinesim-xsub few mean labels=10%"
+    chart = interval_chart([Bar(label, 0, (50.0,), 50.0, 50.0, 50.0)], [], name="x")
+    assert label not in chart
+    assert re.findall(r">([^<>]*(?:mtmc|labels)[^<>]*)</text>", chart) == [
+        "mtmc from=kinesim-xsub few", "mean labels=10%"
+    ]  # fmt: skip
+
+
 def test_charts_show_text_as_it_is() -> None:
     chart = interval_chart([Bar("$x$ <b>&", 0, (50.0,), 50.0, 50.0, 50.0)], [], name="x")
     chart = re.sub(r"<!--.*?-->", "", chart)  # where Matplotlib repeats what it has typeset

@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ DASHES = ("solid", "dashed", "dotted", "dashdot")
 MAX_POINTS = 300  # of a curve: more cannot be seen at this size
 _SHORT = 5  # letters of a tick that lies level
 _WIDTH_INCHES = 3.9  # narrow, so that the text can be read on a phone
+_LABEL_LETTERS = 26  # in a line of a label beside bars: the bars need half of the width
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and copied
     "svg.hashsalt": "kinemask",
@@ -85,7 +87,9 @@ class StepLine:
 @rc_context(_STYLE)
 def interval_chart(bars: Sequence[Bar], references: Sequence[tuple[str, float]], *, name: str) -> str:
     """Seeds as dots, the mean as a bar, the interval as a line; references as dashed lines named below."""
-    figure, axes = _figure(height=0.55 + 0.25 * len(bars) + 0.17 * len(references))
+    labels = [textwrap.fill(bar.label, _LABEL_LETTERS) for bar in bars]
+    row = 0.11 + 0.14 * max((1 + label.count("\n") for label in labels), default=1)
+    figure, axes = _figure(height=0.55 + row * len(bars) + 0.17 * len(references))
     for place, bar in enumerate(bars):
         colour = SERIES[bar.series % len(SERIES)]
         axes.plot([bar.low, bar.high], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
@@ -95,7 +99,7 @@ def interval_chart(bars: Sequence[Bar], references: Sequence[tuple[str, float]],
     for number, (label, value) in enumerate(references):
         dashes = DASHES[1 + number % (len(DASHES) - 1)]
         axes.axvline(value, color=MUTED, linestyle=dashes, linewidth=1.1, label=f"{label}: {value:.1f}")
-    axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
+    axes.set_yticks(range(len(bars)), labels)
     axes.set_ylim(len(bars) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("top1, %")
