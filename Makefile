@@ -39,7 +39,7 @@ grid: $(READY) ## run a grid of params.yaml: make grid GRID=mtmc; without a name
 	@PATH="$(CURDIR)/$(BIN):$$PATH" kinemask grid $(GRID)
 
 test: $(READY) lint ## the whole test suite, with lint, types and the layer contract
-	$(BIN)/python -m pytest -n $$(getconf _NPROCESSORS_ONLN) --dist loadfile
+	$(BIN)/python -m pytest -n $$(getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## style, types and layers
 	$(BIN)/ruff format --check src stages tests

@@ -9,6 +9,12 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: the last of them would leave the other cores without work."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def make_ragged(lengths=(9, 14, 30, 5, 21), num_persons=2, seed=0) -> RaggedClips:
     """Clips of smooth random motion; the second person is absent in every other clip."""
     generator = torch.Generator().manual_seed(seed)
