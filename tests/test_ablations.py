@@ -138,6 +138,9 @@ def test_the_presets_of_a_grid_are_trained_as_long_and_those_of_one_root_alike()
         }
         assert len(trained) == len({whole for whole, _ in trained})
         assert len({training.budget for _, training in trained}) == 1
+        recipes = [params().methods[name].small for name in grid.methods]
+        batches = {(one.encoder.name, one.training.batch_size) for one in recipes if one.training is not None}
+        assert len(batches) == len({encoder for encoder, _ in batches})
 
 
 @pytest.mark.parametrize("size", ["small", "paper"])

@@ -22,7 +22,10 @@ from kinemask.reporting.tables import (
 METRIC = "top1"
 SHOWN = ("", "k=1", "labels=1%")  # apart from their pooling: linear and finetune, one neighbour, few labels
 ROLES = {  # the others are what is compared
-    **{"raw": "floor", CONTROL: "control", "random-transformer": "control", "supervised": "ceiling"}
+    "raw": "floor",
+    CONTROL: "control",
+    "random-transformer": "control",
+    "supervised": "ceiling",
 }
 _ESTIMATE = ("mean", "std", "ci_low", "ci_high")
 _COMPARISON = {  # as comparison_line calls it -> as it is called beside a mean
