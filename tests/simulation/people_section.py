@@ -20,7 +20,7 @@ PEOPLE: dict[str, Any] = {
     "body": {"size": 0.12, "part": 0.06, "bone": 0.12},
     "posture": {
         "seated_share": 0.35, "seated_leg_amount": 0.2, "trunk_std": 0.08, "limb_std": 0.12,
-        "sway_std": 0.03, "sway_periods": [0.3, 1.5],
+        "outward": [0.0, 0.35], "sway_std": 0.03, "sway_periods": [0.3, 1.5],
     },
     "manner": {
         "amplitude": [0.5, 1.3], "key_std": 0.12, "timing_std": 0.3, "warp": 0.6, "pause": [0.0, 0.15],
@@ -35,7 +35,9 @@ PEOPLE: dict[str, Any] = {
 EXACT: dict[str, Any] = {
     "programme": {"fine_share": 0.0, "walk_share": 0.0, "uneven": 0.0},
     "body": {"size": 0.0, "part": 0.0, "bone": 0.0},
-    "posture": {"seated_share": 0.0, "trunk_std": 0.0, "limb_std": 0.0, "sway_std": 0.0},
+    "posture": {
+        "seated_share": 0.0, "trunk_std": 0.0, "limb_std": 0.0, "outward": [0.0, 0.0], "sway_std": 0.0,
+    },
     "manner": {
         "amplitude": [1.0, 1.0], "key_std": 0.0, "timing_std": 0.0, "warp": 0.0, "pause": [0.0, 0.0],
         "broken_share": 0.0, "compensation_std": 0.0,

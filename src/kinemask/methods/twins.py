@@ -4,6 +4,7 @@ Views damage one recording; here a simulator performs the same programme again, 
 amplitude, posture and sensor. What both performances share is the action.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional
 from kinemask.augment.temporal import end_to_end
 from kinemask.augment.views import ViewConfig, make_view
 from kinemask.encoders.base import Encoded, Encoder
+from kinemask.looks import ClipLook
 from kinemask.masking.features import frame_speed, keep_channels
 from kinemask.masking.motion_topology import draw_mask, hide
 from kinemask.methods.base import Domain, Method, StepOutput
@@ -22,6 +24,7 @@ from kinemask.methods.decoder import FrameDecoder
 from kinemask.methods.ema import make_teacher, move_teacher
 from kinemask.methods.queue import KeyQueue
 from kinemask.methods.twins_config import SimulatedTwinsConfig, TwinsConfig
+from kinemask.methods.twins_look import look_at_twins
 from kinemask.objectives.contrastive import twin_error
 from kinemask.objectives.reconstruction import masked_error
 from kinemask.seeding import derive_seed
@@ -111,6 +114,15 @@ class TwinContrast(Method):
         assert self._keys is not None, "after_optimizer_step follows training_step"
         self.queue.push(self._keys)
         self._keys = None
+
+    def look(
+        self, clips: RaggedClips, names: Sequence[str], generator: torch.Generator
+    ) -> tuple[ClipLook, ...]:
+        """Simulated twins beside the recordings."""
+        if self.config.simulated is None:
+            return ()
+        twins = self._simulated(self.config.simulated, generator)
+        return look_at_twins(twins.first, twins.second, clips, names)
 
     @torch.no_grad()
     def draw(self, clips: RaggedClips, generator: torch.Generator, done: float) -> Twins:

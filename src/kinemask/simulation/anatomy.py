@@ -29,6 +29,7 @@ class Anatomy:
     lowest: Float[Tensor, "V 3"]
     highest: Float[Tensor, "V 3"]
     seated: Float[Tensor, "V 3"]
+    outward: Float[Tensor, "V 3"]
 
     @property
     def tree(self) -> MotionTree:
@@ -97,4 +98,5 @@ def anatomy_of(rest: RestPose, device: torch.device) -> Anatomy:
         lowest=put(rest.lowest),
         highest=put(rest.highest),
         seated=put(seated),
+        outward=put(rest.outward),
     )

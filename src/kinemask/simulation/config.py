@@ -68,6 +68,7 @@ class PostureConfig(Section):
     seated_leg_amount: Share  # what is left of what the legs do on a chair
     trunk_std: float = Field(ge=0, le=1)  # radians, of how trunk and head lean
     limb_std: float = Field(ge=0, le=1)  # radians, of where arms and legs rest
+    outward: Range  # radians by which both arms are held off the body
     sway_std: float = Field(ge=0, le=0.2)  # radians, of slow aimless turns of every bone
     sway_periods: Range  # of those, in a clip
 
@@ -82,7 +83,7 @@ class MannerConfig(Section):
     pause: Range  # share of the clip before the programme begins, and after it ends
     broken_share: Share  # of the performances: those that stop on the way
     broken_from: float = Field(gt=0, le=1)  # earliest share of the programme at which they do
-    compensation_std: float = Field(ge=0, le=1)  # radians the trunk turns for each of an arm
+    compensation_std: float = Field(ge=0, le=1)  # radians the trunk bends for each of an arm
 
 
 class CameraConfig(Section):

@@ -155,6 +155,7 @@ def _held(
     std = torch.where(anatomy.is_limb, config.limb_std, config.trunk_std)
     rest = draws.normal(1.0, 1, num_joints, 3) * rearrange(std, "V -> V 1")
     rest = within_reach(rest, anatomy) + torch.where(sits, anatomy.seated, 0.0)
+    rest = rest + draws.uniform(*config.outward, 1, 1, 1) * anatomy.outward
     time = torch.linspace(0.0, 1.0, num_frames, device=turns.device)
     speed = draws.uniform(*config.sway_periods, 1, num_joints, 3)
     lag = draws.uniform(0.0, 1.0, 1, num_joints, 3)
@@ -165,12 +166,12 @@ def _held(
 def _compensation(
     turns: Float[Tensor, "N T V 3"], *, config: MannerConfig, anatomy: Anatomy, draws: Draws
 ) -> Float[Tensor, "N T V 3"]:
-    """The trunk goes along with the arms, as of those to whom lifting them is hard."""
+    """The trunk bends at its lowest bone as the arms rise, as of those to whom lifting them is hard."""
     is_arm = rearrange(anatomy.is_arm, "V -> V 1")
     lifted = torch.linalg.vector_norm(torch.where(is_arm, turns, 0.0), dim=-1).amax(dim=-1)
-    is_trunk = rearrange(~anatomy.is_limb, "V -> V 1")
+    is_hip = rearrange(~anatomy.is_limb & (anatomy.depth == 0), "V -> V 1")
     per_radian = draws.normal(config.compensation_std, 1, 1, 3)
-    return torch.where(is_trunk, per_radian * rearrange(lifted, "N T -> N T 1 1"), 0.0)
+    return torch.where(is_hip, per_radian * rearrange(lifted, "N T -> N T 1 1"), 0.0)
 
 
 def within_reach_frames(turns: Float[Tensor, "N T V 3"], anatomy: Anatomy) -> Float[Tensor, "N T V 3"]:

@@ -56,7 +56,9 @@ SIDE: tuple[Bone, ...] = (
     Bone("ankle", "foot", 0.111, (0.1, -0.45, 0.9), ((-0.4, 0.7), (-0.2, 0.2), (0.0, 0.0))),
 )
 MIDDLE = ("spine_base", *(bone.joint for bone in TRUNK))
-SEATED: Mapping[str, Vector] = {"knee": (-1.45, 0.0, 0.0), "ankle": (1.45, 0.0, 0.0)}  # thighs level
+# What somebody on a chair turns: the thighs are level. And how arms are held off the body.
+SEATED: Mapping[str, Vector] = {"knee": (-1.45, 0.0, 0.0), "ankle": (1.45, 0.0, 0.0)}
+OUTWARD: Mapping[str, Vector] = {"elbow": (0.0, 0.0, 1.0)}
 
 
 def paired(joint: str, side: str) -> str:
@@ -76,8 +78,9 @@ def kinect_bones() -> tuple[tuple[int, int], ...]:
 class RestPose:
     """A median body at rest. `offsets[j]` leads to j from the joint before it; the root's is zero.
 
-    `lowest` and `highest` bound the rotation vector of every bone, `seated` are the turns of somebody on a
-    chair: None where nobody knows which joints these would be.
+    `lowest` and `highest` bound the rotation vector of every bone. `seated` are the turns of somebody on a
+    chair, None where nobody knows which joints these would be; `outward` those of arms held off the body by a
+    radian.
     """
 
     layout: Layout
@@ -86,6 +89,7 @@ class RestPose:
     lowest: Float[Tensor, "V 3"]
     highest: Float[Tensor, "V 3"]
     seated: Float[Tensor, "V 3"] | None
+    outward: Float[Tensor, "V 3"]
 
 
 def _kinect_rest() -> RestPose:
@@ -93,7 +97,7 @@ def _kinect_rest() -> RestPose:
     bones += [(f"left_{bone.joint}", bone, 1.0) for bone in SIDE]
     bones += [(f"right_{bone.joint}", bone, -1.0) for bone in SIDE]
     size = (KINECT25.num_joints, 3)
-    offsets, lowest, highest, seated = (torch.zeros(size) for _ in range(4))
+    offsets, lowest, highest, seated, outward = (torch.zeros(size) for _ in range(5))
     for name, bone, side in bones:
         joint = KINECT25.index(name)
         direction = torch.tensor(bone.direction)
@@ -105,10 +109,12 @@ def _kinect_rest() -> RestPose:
             lowest[joint, axis], highest[joint, axis] = low, high
         if bone.joint in SEATED:
             seated[joint] = torch.tensor(SEATED[bone.joint])
+        if bone.joint in OUTWARD:
+            outward[joint] = torch.tensor(OUTWARD[bone.joint]) * side
     parents = list(range(KINECT25.num_joints))
     for parent, joint in kinect_bones():
         parents[joint] = parent
-    return RestPose(KINECT25, MotionTree(tuple(parents)), offsets, lowest, highest, seated)
+    return RestPose(KINECT25, MotionTree(tuple(parents)), offsets, lowest, highest, seated, outward)
 
 
 RESTS = {KINECT25.name: _kinect_rest()}
@@ -128,7 +134,15 @@ def rest_pose(layout: Layout, offsets: Offsets | None = None) -> RestPose:
         raise ValueError(f"nobody knows how {layout.name} stands: its median bones are needed")
     bounds = torch.tensor(LOOSE).expand(layout.num_joints, 3, 2).clone()
     bounds[layout.root] = 0.0
-    return RestPose(layout, _tree_of(layout), torch.tensor(offsets), bounds[..., 0], bounds[..., 1], None)
+    return RestPose(
+        layout=layout,
+        tree=_tree_of(layout),
+        offsets=torch.tensor(offsets),
+        lowest=bounds[..., 0],
+        highest=bounds[..., 1],
+        seated=None,
+        outward=torch.zeros(layout.num_joints, 3),
+    )
 
 
 def median_bones(layout: Layout, joints: Float[Tensor, "F V 3"]) -> Offsets:

@@ -237,13 +237,13 @@ def save_looks(benchmark: str, method: str, work: Pretraining, seed: int, traine
     with writing(path):
         path.unlink(missing_ok=True)  # of an earlier recipe
     if trained.looks or trained.hop_bias:
-        attends = any(one.attention for one in trained.looks)
+        has_poses = any(one.has_poses for one in trained.looks)
         looks = Looks(
             seed=seed,
             joints=layout.joints,
             parts=layout.parts,
             clips=trained.looks,
-            bones=layout.edges if attends else None,
+            bones=layout.edges if has_poses else None,
             hop_bias=trained.hop_bias,
         )
         write_looks(path, looks)
