@@ -69,7 +69,7 @@ def main() -> None:
         def task(num_persons: int = num_persons, num_frames: int = num_frames, rng=generator) -> None:
             simulate(
                 asked.programmes, 2, config=config.simulated.people, anatomy=anatomy, num_persons=num_persons,
-                num_frames=num_frames, mirror_share=0.5, generator=rng,
+                num_frames=num_frames, may_mirror=True, generator=rng,
             )  # fmt: skip
 
         took = seconds(task, device, asked.repeats)

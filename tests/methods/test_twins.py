@@ -1,12 +1,16 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from pydantic import ValidationError
 from torch.testing import assert_close
 
-from kinemask.encoders import CoordinatesConfig
+from kinemask.encoders import CoordinatesConfig, build_encoder
+from kinemask.methods.base import Domain
+from kinemask.methods.twins import TwinContrast
 from kinemask.objectives.contrastive import twin_error
+from kinemask.skeleton.layout import Layout
 from tests.conftest import generator, make_ragged
 from tests.methods.mtmc_section import GRU, NORMED, build, config_of, inputs_of, train
 from tests.methods.twins_section import ALL_TWINS, REAL, SIMULATED, TWINS
@@ -45,6 +49,27 @@ def test_simulated_twins_need_no_recording():
     # Whatever the clips are, the step is the same.
     steps = [build(TWINS).training_step(make_ragged(seed=seed), generator(), 0.0).loss for seed in range(2)]
     assert steps[0] == steps[1]
+
+
+def test_a_body_that_nobody_has_described_is_simulated_by_its_bones():
+    stick = Layout(
+        name="stick",
+        joints=("hip", "head", "left_hand", "right_hand"),
+        parents=(0, 0, 1, 1),
+        parts={"trunk": (0, 1), "left_arm": (2,), "right_arm": (3,)},
+        mirrored=(0, 1, 3, 2),
+    )
+    bones = ((0.0, 0.0, 0.0), (0.0, 0.6, 0.0), (0.5, -0.3, 0.0), (-0.5, -0.3, 0.0))
+    domain = Domain(layout=stick, num_persons=1, symmetries=frozenset(), rest=bones)
+    encoder = build_encoder(GRU, num_persons=1, num_joints=4, num_frames=8)
+    method = TwinContrast(
+        config=config_of(TWINS), encoder=encoder, inputs=inputs_of(origin_joint="hip"), domain=domain
+    )
+    assert torch.isfinite(method.training_step(make_ragged(), generator(), 0.0).loss)
+    with pytest.raises(ValueError, match="how stick stands"):
+        TwinContrast(
+            config=config_of(TWINS), encoder=encoder, inputs=inputs_of(), domain=replace(domain, rest=None)
+        )
 
 
 def test_real_twins_are_views_of_the_clips_of_the_batch(ragged):

@@ -24,7 +24,8 @@ PEOPLE: dict[str, Any] = {
     },
     "manner": {
         "amplitude": [0.5, 1.3], "key_std": 0.12, "timing_std": 0.3, "warp": 0.6, "pause": [0.0, 0.15],
-        "broken_share": 0.1, "broken_from": 0.5, "compensation_std": 0.1,
+        "broken_share": 0.1, "broken_from": 0.5,
+        "mirror_share": 0.5, "compensation_std": 0.1,
     },
     "camera": {"yaw": 0.5, "pitch": 0.15, "metres": [1.5, 4.0]},
     "sensor": {

@@ -17,7 +17,7 @@ def make(num_programmes, num_performances, *changes, num_persons=2, seed=0, anat
         anatomy=anatomy,
         num_persons=num_persons,
         num_frames=12,
-        mirror_share=0.5,
+        may_mirror=True,
         generator=generator(seed),
     )
 

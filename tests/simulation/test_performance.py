@@ -12,7 +12,7 @@ BONES = [joint for joint in range(25) if joint != KINECT25.index("spine_base")]
 PARENTS = list(ANATOMY.tree.parents)
 
 
-def act(count, *changes, twice=False, num_frames=16, seed=0, mirror_share=0.0):
+def act(count, *changes, twice=False, num_frames=16, seed=0, may_mirror=False):
     config = people(*changes)
     programmes = draw_programmes(count, config=config.programme, anatomy=ANATOMY, generator=generator(seed))
     return perform(
@@ -20,7 +20,7 @@ def act(count, *changes, twice=False, num_frames=16, seed=0, mirror_share=0.0):
         config=config,
         anatomy=ANATOMY,
         num_frames=num_frames,
-        mirror_share=mirror_share,
+        may_mirror=may_mirror,
         generator=generator(seed + 1),
     )
 
@@ -119,7 +119,7 @@ def test_who_sits_has_level_thighs_and_hardly_moves_the_legs():
 
 
 def test_with_the_other_hand_it_is_the_mirror_image():
-    once, other = act(8, EXACT), act(8, EXACT, mirror_share=1.0)
+    once, other = act(8, EXACT), act(8, EXACT, {"manner": {"mirror_share": 1.0}}, may_mirror=True)
     mirrored = once[:, :, list(KINECT25.mirrored)] * torch.tensor([-1.0, 1.0, 1.0])
     assert_close(other, mirrored, atol=1e-5, rtol=0)
 

@@ -47,7 +47,7 @@ def test_the_actions_of_kinesim_are_not_among_the_programmes():
     right_handed = [one for one in subjects if not one.habits.left_handed][:4]
     programmes = draw_programmes(2000, config=people().programme, anatomy=ANATOMY, generator=generator())
     simulated = perform_programmes(
-        programmes, config=people(EXACT), anatomy=ANATOMY, num_frames=NUM_FRAMES, mirror_share=0.0,
+        programmes, config=people(EXACT), anatomy=ANATOMY, num_frames=NUM_FRAMES, may_mirror=False,
         generator=generator(),
     )  # fmt: skip
     moving = (simulated - simulated[:, :1]).abs().amax(dim=(1, 2, 3)) > 0.2
@@ -62,7 +62,7 @@ def test_elbows_and_knees_bend_and_none_farther_than_it_can():
     config = people()
     programmes = draw_programmes(300, config=config.programme, anatomy=ANATOMY, generator=generator())
     joints = perform_programmes(
-        programmes, config=config, anatomy=ANATOMY, num_frames=NUM_FRAMES, mirror_share=0.5,
+        programmes, config=config, anatomy=ANATOMY, num_frames=NUM_FRAMES, may_mirror=True,
         generator=generator(1),
     )  # fmt: skip
     # How far each pair of bones is from a straight line: an elbow bends by 2.5 radians, a knee by 2.4.

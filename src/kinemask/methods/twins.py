@@ -35,7 +35,6 @@ from kinemask.skeleton.geometry import centre_batch
 from kinemask.skeleton.inputs import InputConfig, as_input
 from kinemask.skeleton.rest_pose import rest_pose
 
-MIRROR_SHARE = 0.5  # of performances, of those to whom left and right are one class
 TINY_SQUARE = 1e-12  # a square micrometre: a body that does not move at all is not divided by zero
 
 
@@ -150,7 +149,7 @@ class TwinContrast(Method):
             anatomy=self._anatomy_on(generator.device),
             num_persons=self.domain.num_persons,
             num_frames=self.inputs.num_frames,
-            mirror_share=MIRROR_SHARE if "mirror" in self.domain.symmetries else 0.0,
+            may_mirror="mirror" in self.domain.symmetries,
             generator=chance,
         )
         joint = self.domain.layout.index(self.inputs.origin_joint)

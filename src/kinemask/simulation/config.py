@@ -83,6 +83,7 @@ class MannerConfig(Section):
     pause: Range  # share of the clip before the programme begins, and after it ends
     broken_share: Share  # of the performances: those that stop on the way
     broken_from: float = Field(gt=0, le=1)  # earliest share of the programme at which they do
+    mirror_share: Share  # of the performances: by the other hand, where a data set counts that as the same
     compensation_std: float = Field(ge=0, le=1)  # radians the trunk bends for each of an arm
 
 

@@ -24,13 +24,14 @@ def simulate(
     anatomy: Anatomy,
     num_persons: int,
     num_frames: int,
-    mirror_share: float,
+    may_mirror: bool,
     generator: torch.Generator,
 ) -> Batch:
     """Clips in metres before a camera, so many performances in a row of each programme.
 
     Of `num_persons` the first is always there, a second in some programmes, who does another thing beside
-    them, further ones never. All chance comes from the generator, on whose device they are.
+    them, further ones never. With `may_mirror` some do everything with the other hand. All chance comes from
+    the generator, on whose device the clips are.
     """
     count = num_programmes * num_performances
     draws = Draws(count, generator)
@@ -43,7 +44,7 @@ def simulate(
             config=config,
             anatomy=anatomy,
             num_frames=num_frames,
-            mirror_share=mirror_share,
+            may_mirror=may_mirror,
             generator=generator,
         )
         for _ in range(acting)

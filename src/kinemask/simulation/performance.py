@@ -41,12 +41,12 @@ def perform(
     config: PeopleConfig,
     anatomy: Anatomy,
     num_frames: int,
-    mirror_share: float,
+    may_mirror: bool,
     generator: torch.Generator,
 ) -> Float[Tensor, "N T V 3"]:
     """Joints in metres in the room: y up, who stands has the lowest joint at 0, facing z.
 
-    A share of `mirror_share` does everything with the other hand, for who counts that as the same.
+    With `may_mirror` some do everything with the other hand.
     """
     draws = Draws(len(programmes.turns), generator)
     phase = draw_phase(num_frames, config=config.manner, draws=draws)
@@ -55,7 +55,7 @@ def perform(
     turns = _held(turns, seated=seated, config=config.posture, anatomy=anatomy, draws=draws)
     turns = turns + _compensation(turns, config=config.manner, anatomy=anatomy, draws=draws)
     turns = within_reach_frames(turns, anatomy)
-    other_side = rearrange(draws.chosen(mirror_share), "N -> N 1 1 1")
+    other_side = rearrange(draws.chosen(config.manner.mirror_share if may_mirror else 0.0), "N -> N 1 1 1")
     turns = torch.where(other_side, mirrored_turns(turns, anatomy), turns)
     joints = forward_kinematics(
         anatomy.tree,
