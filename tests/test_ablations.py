@@ -27,7 +27,7 @@ from tests.project import ROOT
 WRITTEN = read_yaml(ROOT / "params.yaml")["methods"]
 BASES = {name: entry.get("base") for name, entry in WRITTEN.items()}
 # Another method, or another encoder than others inherit: no line of -S can make them.
-REPLACING = {"random", "random-transformer", "supervised", "jmm-gru"}
+REPLACING = {"random", "random-transformer", "supervised", "jmm-gru", "twins", "twins-only-real"}
 UNTRAINED = {"random", "random-transformer", "raw"}
 LEAST_WEIGHTS = {"gru": 40_000_000, "transformer": 10_000_000}
 DOMAIN = Domain(layout=KINECT25, num_persons=2, symmetries=frozenset({"mirror"}), num_classes=3)
@@ -52,8 +52,8 @@ def readme_lines() -> dict[str, list[str]]:
 
 
 def root(name: str) -> str:
-    """The entry written in full from which a preset inherits in the end."""
-    return name if BASES[name] is None else root(BASES[name])
+    """The entry from which a preset inherits in the end: written in full, or a method of its own."""
+    return name if BASES[name] is None or name in REPLACING else root(BASES[name])
 
 
 def overridden(tmp_path: Path, name: str, values: list[str], size: str) -> Recipe:

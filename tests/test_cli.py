@@ -12,7 +12,7 @@ from kinemask.cli import app
 from kinemask.section import read_yaml
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("check", "data", "grid", "published", "summary", "track", "ui")
+COMMANDS = ("check", "data", "features", "grid", "published", "release", "summary", "track", "ui")
 
 
 @pytest.fixture

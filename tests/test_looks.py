@@ -9,6 +9,7 @@ from kinemask.looks import (
     HopBiasLook,
     Looks,
     MaskLook,
+    TwinsLook,
     looks_path,
     read_looks,
     write_looks,
@@ -29,10 +30,16 @@ LOOKS = Looks(
 ATTENTION = AttentionLook(
     joint=1, frame=3, pose=((0.0, 1.5), (0.5, 1.0)), shares=((0.25, 0.75), (0.5, 0.5), (0.9, 0.1))
 )
+# A body of two joints, a metre tall, whose hand goes half a metre aside.
+STANDING, REACHING = ((0.0, 1.0), (0.0, 0.0)), ((0.0, 1.0), (0.5, 0.0))
+TWINS = TwinsLook(recorded=(STANDING, STANDING), first=(STANDING, REACHING), second=(REACHING, REACHING))
 BIAS = HopBiasLook(blocks=(((0.5, -0.25), (0.0, 0.1)), ((0.0, -0.5), (0.001, 0.2))), farthest=1)
 ATTENDING = LOOKS.model_copy(
     update={
-        "clips": (LOOKS.clips[0].model_copy(update={"attention": ATTENTION}), LOOKS.clips[1]),
+        "clips": (
+            LOOKS.clips[0].model_copy(update={"attention": ATTENTION}),
+            LOOKS.clips[1].model_copy(update={"twins": TWINS}),
+        ),
         "bones": ((0, 1),),
         "hop_bias": BIAS,
     }
@@ -93,6 +100,8 @@ def test_a_file_from_before_attention_is_read_and_one_without_it_is_still_the_sa
         (("clips", 0, "attention", "shares"), [], r"blocks have \[\] shares"),
         (("clips", 0, "attention", "shares", 1), [0.5, 0.25], r"shares sum to \[1.0, 0.75, 1.0\]"),
         (("clips", 0, "attention", "shares", 1), [1.5, -0.5], "expected parts of 1"),
+        (("clips", 1, "twins", "first"), [STANDING], r"clap: rows have \[1, 2\] poses of \[2\] joints"),
+        (("clips", 1, "twins", "first", 0), [[0.0, 1.0]], r"poses of \[1, 2\] joints, expected 2"),
         (("hop_bias", "blocks", 0), [[0.5, 0.1]], r"hop_bias: blocks have \[1, 2\] heads of \[2\] hops"),
         (("hop_bias", "blocks"), [], r"hop_bias: blocks have \[\] heads"),
         (("hop_bias", "farthest"), 0, "hop_bias: 2 numbers of hops, expected at most 0 to 0"),

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,24 @@ data = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(data, name="data")
+
+
+class Units(StrEnum):
+    """What a number of a recording measures."""
+
+    metres = "metres"
+    centimetres = "centimetres"
+    millimetres = "millimetres"
+    inches = "inches"
+    feet = "feet"
+
+
+class Up(StrEnum):
+    """Axes that may point up."""
+
+    y = "y"
+    z = "z"
+
 
 Root = Annotated[Path, typer.Option(help="The root of the project, where params.yaml is.")]
 
@@ -168,6 +187,58 @@ def published(
 
     with _one_line_errors():
         typer.echo(list_figures(benchmark))
+
+
+@app.command()
+def features(
+    encoder: Annotated[Path, typer.Argument(help="A .safetensors file, as `kinemask release` writes it.")],
+    recordings: Annotated[
+        list[Path], typer.Argument(help=".skeleton, .npy, .csv, .bvh, or folders of them.")
+    ],
+    out: Annotated[Path, typer.Option(help="The table to write: a row a recording.")] = Path("features.csv"),
+    pooling: Annotated[str, typer.Option(help="How features are pooled over time.")] = "mean",
+    crop_share: Annotated[
+        float, typer.Option(min=0.05, max=1, help="The middle share of each recording that is looked at.")
+    ] = 0.95,
+    units: Annotated[Units, typer.Option(help="Of .npy, .csv and .bvh files.")] = Units.metres,
+    up: Annotated[Up, typer.Option(help="Which axis points up in them.")] = Up.y,
+) -> None:
+    """Turn recordings of your own into features, with no graph and no labels.
+
+    Example: [bold]kinemask features encoder.safetensors recordings/[/bold]
+
+    The largest value over time: [bold]kinemask features encoder.safetensors a.skeleton --pooling max[/bold]
+    """
+    from kinemask.release.features import make_features
+    from kinemask.storage import write_text
+
+    with _one_line_errors():
+        made = make_features(
+            encoder, recordings, pooling=pooling, crop_share=crop_share, units=units.value, up=up.value
+        )
+        write_text(out, made.table.to_csv(index=False))
+        for line in made.left_out:
+            typer.echo(f"left out: {line}", err=True)
+        typer.echo(f"{len(made.table)} recordings, {made.table.shape[1] - 1} features each: {out}")
+
+
+@app.command()
+def release(
+    benchmark: Annotated[str, typer.Argument(help="What it was pretrained on.")],
+    method: Annotated[str, typer.Argument(help="The method that did it.")],
+    seed: Annotated[int, typer.Option(help="Of the seeds that were run.")] = 0,
+    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("release"),
+    root: Root = Path(),
+) -> None:
+    """Write an encoder and its model card into a folder, to give away.
+
+    Example: [bold]kinemask release irds-xsub twins[/bold]
+    """
+    from kinemask.release.card import release as write_release
+
+    with _one_line_errors():
+        written = write_release(root, benchmark, method, seed=seed, out=out)
+        typer.echo(f"{written.folder}: weights of {written.megabytes:.2f} MB and their model card")
 
 
 @app.command()

@@ -12,6 +12,7 @@ HIDDEN, SHOWN, ABSENT = "#", ".", "-"  # of a joint in a frame; absent: the pers
 
 _ROUNDING = 1e-2  # of shares with few digits, summed over the joints
 
+Pose = tuple[tuple[float, float], ...]  # (V, 2) x and y, metres
 Row = Annotated[str, StringConstraints(pattern=r"^[#.\-]+$")]
 
 
@@ -40,8 +41,21 @@ class AttentionLook(_Look):
 
     joint: int  # that asks
     frame: int  # of the clip as the encoder is fed, in which the pose is
-    pose: tuple[tuple[float, float], ...]  # (V, 2) x and y, metres
+    pose: Pose
     shares: tuple[tuple[float, ...], ...]  # (B, V) in each block; rows sum to one
+
+
+class TwinsLook(_Look):
+    """A recording beside two performances of a simulated programme: S poses of each, evenly spread."""
+
+    recorded: tuple[Pose, ...]
+    first: tuple[Pose, ...]
+    second: tuple[Pose, ...]
+
+    @property
+    def rows(self) -> dict[str, tuple[Pose, ...]]:
+        """What is shown below what."""
+        return {"recorded": self.recorded, "simulated": self.first, "its twin": self.second}
 
 
 class HopBiasLook(_Look):
@@ -61,6 +75,17 @@ class ClipLook(_Look):
     mask: MaskLook | None
     drop: DropLook | None
     attention: AttentionLook | None = None  # older files know of none
+    twins: TwinsLook | None = None
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is anything."""
+        return any((self.mask, self.drop, self.attention, self.twins))
+
+    @property
+    def has_poses(self) -> bool:
+        """Whether anything is drawn on the body."""
+        return any((self.attention, self.twins))
 
 
 class Looks(_Look):
@@ -88,6 +113,7 @@ class Looks(_Look):
                 self._mask_problem(one.mask)
                 or _drop_problem(one.drop)
                 or self._attention_problem(one.attention)
+                or self._twins_problem(one.twins)
             )
             if problem:
                 raise ValueError(f"{one.clip}: {problem}")
@@ -124,6 +150,17 @@ class Looks(_Look):
         sums = [sum(row) for row in attention.shares]
         if min(map(min, attention.shares)) < 0 or max(abs(total - 1) for total in sums) > _ROUNDING:
             return f"shares sum to {sums}, expected parts of 1"
+        return None
+
+    def _twins_problem(self, twins: TwinsLook | None) -> str | None:
+        if twins is None:
+            return None
+        if self.bones is None:
+            return "twins are drawn on the body, and there are no bones"
+        poses = {len(row) for row in twins.rows.values()}
+        joints = {len(pose) for row in twins.rows.values() for pose in row}
+        if len(poses) != 1 or joints != {len(self.joints)}:
+            return f"rows have {sorted(poses)} poses of {sorted(joints)} joints, expected {len(self.joints)}"
         return None
 
 

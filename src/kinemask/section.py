@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from kinemask.errors import KinemaskError
 
@@ -55,6 +55,19 @@ def _ascending(values: tuple[N, ...]) -> tuple[N, ...]:
 
 
 ASCENDING = AfterValidator(_ascending)  # of a field that holds a tuple of numbers
+
+
+def _ordered(pair: tuple[N, N]) -> tuple[N, N]:
+    if pair[0] > pair[1]:
+        raise ValueError("the first number must not be greater than the second")
+    return pair
+
+
+# The smallest and the largest of what is drawn.
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+CountRange = Annotated[
+    tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]], AfterValidator(_ordered)
+]
 
 
 class _Loader(yaml.CSafeLoader):

@@ -9,11 +9,13 @@ from kinemask.skeleton.layout import KINECT25
 from tests.conftest import generator
 from tests.methods.jmm_section import ON_GRU
 from tests.methods.mtmc_section import GRU, MTMC, NORMAL, build, config_of
+from tests.methods.twins_section import ALL_TWINS
 
 HEAD = {"pooling": "mean", "hidden": None, "dropout": 0.0, "batch_norm": False}
 SECTIONS = {
     "mtmc": MTMC,
     "jmm_tgt": ON_GRU,
+    "twins": ALL_TWINS,
     "supervised": {"name": "supervised", "head": HEAD, "normal_view": NORMAL, "label_smoothing": 0.1},
     "untrained": {"name": "untrained"},
 }

@@ -210,3 +210,15 @@ def test_confusions_of_many_classes_stay_small():
     assert len(picture.svg()) < 35 * (shares >= 0.005).sum() < 50_000
     assert picture.marks.count("<path") <= 2 * 10 + 1
     assert "class 3" not in picture.marks  # rows of two units have numbers on ticks alone
+
+
+def test_twins_stand_in_three_rows_at_one_scale():
+    (_, picture) = step_pictures(ATTENDING, ATTENDING.clips[1])
+    # Two poses, 150 wide each. A metre is 84 units in every row: the bone of who stands is 84 long, that of
+    # who reaches leads 42 aside. Rows begin below their names, at 12, 12 + 84 + 6 + 12 and so on.
+    assert re.findall(r">([^<]+)</text>", picture.marks) == ["recorded", "simulated", "its twin"]
+    paths = re.findall(r'<path d="([^"]+)"', picture.marks)
+    assert paths[0] == "M75 12L75 96M225 12L225 96"
+    assert paths[1] == "M75 114L75 198M204 114L246 198"
+    assert "recorded: the head goes farthest, 0.00 m." in picture.alt
+    assert "simulated: the hand goes farthest, 0.50 m." in picture.alt

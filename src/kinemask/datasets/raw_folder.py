@@ -11,11 +11,10 @@ from jaxtyping import Float
 from kinemask.datasets.archives.fetch import SourceFile, file_sha256, lost_links, write_source
 from kinemask.datasets.archives.gated import content_of
 from kinemask.datasets.archives.member_rules import not_readable
-from kinemask.datasets.kinect.cleaning import Cleaned, clean
-from kinemask.datasets.kinect.raw_skeleton import Recording, read_skeleton
 from kinemask.datasets.own.files import Files, files_below
-from kinemask.datasets.own.frames import Convention, read_frames
+from kinemask.datasets.own.frames import Convention
 from kinemask.datasets.own.labels import Labelled, Labels, composed, read_labels
+from kinemask.datasets.own.recording import read_recording
 from kinemask.datasets.own.section import RawFolderConfig, body_of, convention_of
 from kinemask.datasets.reader import (
     DamagedError,
@@ -177,12 +176,7 @@ def _read(
 ) -> Sequence[Clip | Dropped]:
     row, path = recording
     try:
-        if path.suffix.lower() == ".skeleton":
-            cleaned = _read_bodies(path, config, convention)
-        else:
-            frames = read_frames(path, convention)
-            removed = {"filled_joints": frames.filled} if frames.filled else {}
-            cleaned = Cleaned(frames.joints, frames.present, removed)
+        cleaned = read_recording(path, convention, config.cleaning)
     except DamagedError as error:
         return [Dropped(row.file, str(error))]
     except OSError as error:
@@ -197,28 +191,6 @@ def _read(
         **row.numbers,
     )
     return [clip]
-
-
-def _read_bodies(path: Path, config: RawFolderConfig, convention: Convention) -> Cleaned:
-    """A .skeleton file, which is in metres with y up whatever the section says of the other formats."""
-    recording = read_skeleton(path.read_bytes(), num_joints=convention.layout.num_joints)
-    if config.cleaning is not None:
-        return clean(recording, config.cleaning, persons=config.persons)
-    return _as_they_are(recording, config.persons)
-
-
-def _as_they_are(recording: Recording, persons: int) -> Cleaned:
-    tracks = list(recording.bodies.values())
-    if not tracks:
-        raise DamagedError("no body in any frame")
-    if len(tracks) > persons:
-        raise DamagedError(f"{len(tracks)} bodies, `persons` is {persons}: say how to choose with `cleaning`")
-    joints = np.zeros((recording.num_frames, persons, *tracks[0].joints.shape[1:]), np.float32)
-    present = np.zeros((recording.num_frames, persons), np.bool_)
-    for person, track in enumerate(tracks):
-        joints[track.frames, person] = track.joints
-        present[track.frames, person] = True
-    return Cleaned(joints, present, {})
 
 
 def _sides(clip: Clip) -> Float[np.ndarray, " C"]:

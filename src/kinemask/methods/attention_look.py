@@ -43,7 +43,7 @@ def add_attention(
         attention = look_at_attention(encoder, view, inputs=inputs, layout=layout)
         one = known.get(name, ClipLook(clip=name, mask=None, drop=None))
         found.append(one.model_copy(update={"attention": attention}))
-    return tuple(one for one in found if one.mask or one.drop or one.attention)
+    return tuple(one for one in found if one.shows)
 
 
 @torch.no_grad()

@@ -23,6 +23,8 @@ class Domain:
     num_persons: int  # M
     symmetries: frozenset[Symmetry]  # changes of a clip that keep its label, whichever it is
     num_classes: int | None = None  # told to methods that learn from labels, and to no other
+    # Metres and direction of the median bone to each joint; told to methods that simulate unknown bodies.
+    rest: tuple[tuple[float, float, float], ...] | None = None
 
 
 @dataclass(frozen=True)

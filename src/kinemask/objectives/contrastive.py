@@ -32,6 +32,32 @@ def info_nce(
     return -own.mean()
 
 
+def twin_error(
+    first: Float[Tensor, "N D"],
+    second: Float[Tensor, "N D"],
+    queue: Float[Tensor, "Q D"] | None,
+    *,
+    temperature: float,
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """-log of the twin's share among all other vectors of the batch and the queue, mean over both sides.
+
+    With it, how often the twin is the nearest of them. Unlike keys, both sides get a gradient. Of one pair
+    without a queue the error is 0.
+    """
+    vectors = torch.cat([first, second]).float()
+    count = len(first)
+    with torch.autocast(vectors.device.type, enabled=False):
+        similarity = einsum(vectors, vectors, "N D, K D -> N K")
+    similarity = similarity.masked_fill(
+        torch.eye(2 * count, dtype=torch.bool, device=first.device), -torch.inf
+    )
+    if queue is not None:
+        similarity = torch.cat([similarity, _similarities(vectors, queue)], dim=1)
+    twin = torch.arange(2 * count, device=first.device).roll(count)
+    error = functional.cross_entropy(similarity / temperature, twin)
+    return error, (similarity.detach().argmax(dim=1) == twin).float().mean()
+
+
 @torch.no_grad()
 def nearest_in_queue(
     query: Float[Tensor, "N D"], queue: Float[Tensor, "Q D"], *, top: int

@@ -13,6 +13,7 @@ from kinemask.pictures.drop import dropped_picture
 from kinemask.pictures.hop_bias import hop_bias_picture
 from kinemask.pictures.marks import BOLD, CARD, LOOK, WIDTH, Picture, group, label, trimmed, wrapped
 from kinemask.pictures.mask import hidden_picture, intensity_picture
+from kinemask.pictures.twins import twins_picture
 
 _MARGIN = 6.0  # around a file of its own
 
@@ -24,6 +25,8 @@ def step_pictures(looks: Looks, clip: ClipLook) -> list[Picture]:
         found += [hidden_picture(looks, clip.clip, clip.mask), intensity_picture(looks, clip.clip, clip.mask)]
     if clip.drop is not None:
         found.append(dropped_picture(clip.clip, clip.drop))
+    if clip.twins is not None:
+        found.append(twins_picture(looks, clip.clip, clip.twins))
     return found
 
 

@@ -7,7 +7,7 @@ from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from kinemask.skeleton.batch import RaggedClips
+from kinemask.skeleton.batch import Batch, RaggedClips
 
 Origin = Literal["first_frame", "every_frame"]
 
@@ -53,3 +53,11 @@ def move_origin(clips: RaggedClips, *, joint: int, origin: Origin) -> RaggedClip
     centred = clips.joints - rearrange(centre, "F C -> F 1 1 C")
     shown = rearrange(clips.present, "F M -> F M 1 1")
     return RaggedClips(torch.where(shown, centred, 0.0), clips.present, clips.offsets, clips.lengths)
+
+
+def centre_batch(batch: Batch, *, joint: int, origin: Origin) -> Batch:
+    """`move_origin` for clips whose first person is present from the first frame to the last."""
+    centre = batch.joints[:, : 1 if origin == "first_frame" else None, :1, joint]  # (N, 1 or T, 1, C)
+    shown = rearrange(batch.present, "N T M -> N T M 1 1")
+    moved = batch.joints - rearrange(centre, "N T M C -> N T M 1 C")
+    return Batch(torch.where(shown, moved, 0.0), batch.present)

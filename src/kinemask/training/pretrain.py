@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from kinemask.encoders import EncoderConfig, build_encoder
 from kinemask.encoders.base import Encoder
 from kinemask.hardware import HardwareConfig
 from kinemask.looks import ClipLook, HopBiasLook, Looks, looks_path, write_looks
-from kinemask.methods import LEARN_FROM_LABELS, METHODS
+from kinemask.methods import LEARN_FROM_LABELS, METHODS, SIMULATE
 from kinemask.methods.attention_look import add_attention, look_at_hop_bias
 from kinemask.methods.base import Domain, Method
 from kinemask.methods.supervised import LabelledClips
@@ -30,6 +30,7 @@ from kinemask.skeleton.inputs import InputConfig, centre
 from kinemask.skeleton.layout import Layout
 from kinemask.skeleton.packed import SIMULATED, DatasetInfo, PackedClips, open_packed
 from kinemask.skeleton.resident import load_clips, to_device
+from kinemask.skeleton.rest_pose import RESTS, Offsets, median_bones
 from kinemask.storage import whole_folder, write_whole, writing
 from kinemask.training.batches import num_steps
 from kinemask.training.checkpoint import CHECKPOINTS, open_checkpoints
@@ -181,13 +182,16 @@ def open_pretraining(benchmark: str, method: str, *, preset: Preset, hardware: H
         simulated_sha256 = simulated.info.data_sha256
     if problem := _misfit_steps(recipe.training, num_clips=len(clips)):
         raise RecipeError(f"{benchmark}: {problem}: {edit}")
+    domain = domain_of(packed.info, num_classes=len(about.class_names) if may_see_labels else None)
+    if recipe.method.name in SIMULATE and domain.layout.name not in RESTS:
+        domain = replace(domain, rest=_bones_of(clips, domain.layout, name=benchmark))
     return Pretraining(
         name=f"pretrain {benchmark} {method}",
         recipe=recipe,
         clips=clips,
         clip_names=names,
         labels=torch.from_numpy(table["label"].to_numpy(np.int64, copy=True)) if may_see_labels else None,
-        domain=domain_of(packed.info, num_classes=len(about.class_names) if may_see_labels else None),
+        domain=domain,
         data_sha256=about.data_sha256,
         simulated_sha256=simulated_sha256,
         rows_sha256=hashlib.sha256(rows.tobytes()).hexdigest(),
@@ -233,13 +237,13 @@ def save_looks(benchmark: str, method: str, work: Pretraining, seed: int, traine
     with writing(path):
         path.unlink(missing_ok=True)  # of an earlier recipe
     if trained.looks or trained.hop_bias:
-        attends = any(one.attention for one in trained.looks)
+        has_poses = any(one.has_poses for one in trained.looks)
         looks = Looks(
             seed=seed,
             joints=layout.joints,
             parts=layout.parts,
             clips=trained.looks,
-            bones=layout.edges if attends else None,
+            bones=layout.edges if has_poses else None,
             hop_bias=trained.hop_bias,
         )
         write_looks(path, looks)
@@ -259,6 +263,14 @@ def new_encoder(recipe: Recipe, *, layout: Layout, num_persons: int) -> Encoder:
 def input_clips(packed: PackedClips, rows: list[int], recipe: Recipe) -> RaggedClips:
     """The clips of those rows as the recipe wants them, with the origin moved."""
     return centre(load_clips(packed, rows), config=recipe.inputs, layout=packed.info.layout)
+
+
+def _bones_of(clips: RaggedClips, layout: Layout, *, name: str) -> Offsets:
+    """What the first person's bones are like in those clips. Raises RecipeError if they cannot be told."""
+    try:
+        return median_bones(layout, clips.joints[clips.present[:, 0], 0])
+    except ValueError as error:
+        raise RecipeError(f"{name}: {error}: nobody of that body can be simulated") from error
 
 
 def _misfit_steps(training: TrainingConfig | None, *, num_clips: int) -> str | None:

@@ -1,52 +1,24 @@
 """Simulated bodies: bone lengths, forward kinematics on the 25 Kinect joints, limbs that reach for points.
 
-A body's own frame: x to its left, y up, z forwards. Standing with hanging arms, no joint is turned.
+The frame of a body and its median are those of kinemask.skeleton.rest_pose. Standing with hanging arms, no
+joint is turned.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from pydantic import Field
 
 from kinemask.section import Section
+from kinemask.skeleton import kinematics
 from kinemask.skeleton.layout import KINECT25
+from kinemask.skeleton.rest_pose import RESTS, SIDE, TRUNK, kinect_bones
 
 NUM_JOINTS = KINECT25.num_joints
-
-# The tree along which a body moves: from the pelvis, parents first. (The layout's tree, rooted elsewhere,
-# is for features.) Lengths in metres are the medians of IRDS (data/irds/README.md), for a body of scale 1.
-_TRUNK = (
-    ("spine_base", "spine_mid", 0.286),
-    ("spine_mid", "spine_shoulder", 0.209),
-    ("spine_shoulder", "neck", 0.068),
-    ("neck", "head", 0.136),
-)
-_SIDE = (
-    ("spine_shoulder", "shoulder", 0.175),
-    ("shoulder", "elbow", 0.243),
-    ("elbow", "wrist", 0.227),
-    ("wrist", "hand", 0.068),
-    ("hand", "hand_tip", 0.075),
-    ("wrist", "thumb", 0.093),
-    ("spine_base", "hip", 0.087),
-    ("hip", "knee", 0.364),
-    ("knee", "ankle", 0.354),
-    ("ankle", "foot", 0.111),
-)
-_DIRECTIONS = {
-    "shoulder": (0.95, -0.3, 0.0),
-    "thumb": (0.0, -0.7, 0.6),
-    "hip": (0.95, -0.25, 0.0),
-    "foot": (0.1, -0.45, 0.9),
-    "elbow": (0.0, -1.0, 0.0),
-    "wrist": (0.0, -1.0, 0.0),
-    "hand": (0.0, -1.0, 0.0),
-    "hand_tip": (0.0, -1.0, 0.0),
-    "knee": (0.0, -1.0, 0.0),
-    "ankle": (0.0, -1.0, 0.0),
-}  # of the left side, from the parent; the trunk goes straight up
-_SINGLE = ("spine_base", "spine_mid", "spine_shoulder", "neck", "head")
+BONES = kinect_bones()
+_PART = {"shoulder": "trunk", "hip": "trunk", "knee": "leg", "ankle": "leg", "foot": "leg"}  # else the arm
 
 Rotations = Float[np.ndarray, "T 3 3"]
 
@@ -70,40 +42,20 @@ class Body:
         return float(sum(np.linalg.norm(self.offsets[KINECT25.index(joint)]) for joint in joints))
 
 
-def _bones() -> tuple[tuple[int, int], ...]:
-    """(parent, joint) for every bone, parents first."""
-    pairs = [(KINECT25.index(parent), KINECT25.index(joint)) for parent, joint, _ in _TRUNK]
-    for side in ("left", "right"):
-        for parent, joint, _ in _SIDE:
-            name = parent if parent in _SINGLE else f"{side}_{parent}"
-            pairs.append((KINECT25.index(name), KINECT25.index(f"{side}_{joint}")))
-    return tuple(pairs)
-
-
-BONES = _bones()
-
-
 def draw_body(spreads: BodySpreads, rng: np.random.Generator) -> Body:
     """A person at random: adult proportions around the medians."""
     height = 1.0 + spreads.height * rng.standard_normal()
     parts = {part: 1.0 + spreads.limbs * rng.standard_normal() for part in ("trunk", "arm", "leg")}
     offsets = np.zeros((NUM_JOINTS, 3))
-    for _, joint, length in _TRUNK:
+    for bone in TRUNK:
         scale = height * parts["trunk"] * (1.0 + spreads.bone * rng.standard_normal())
-        offsets[KINECT25.index(joint)] = (0.0, length * scale, 0.0)
-    for _, joint, length in _SIDE:
-        part = (
-            "trunk"
-            if joint in ("shoulder", "hip")
-            else "leg"
-            if joint in ("knee", "ankle", "foot")
-            else "arm"
-        )
-        scale = height * parts[part] * (1.0 + spreads.bone * rng.standard_normal())
-        direction = np.array(_DIRECTIONS[joint])
-        left = length * scale * direction / np.linalg.norm(direction)
-        offsets[KINECT25.index(f"left_{joint}")] = left
-        offsets[KINECT25.index(f"right_{joint}")] = left * (-1.0, 1.0, 1.0)
+        offsets[KINECT25.index(bone.joint)] = (0.0, bone.metres * scale, 0.0)
+    for bone in SIDE:
+        scale = height * parts[_PART.get(bone.joint, "arm")] * (1.0 + spreads.bone * rng.standard_normal())
+        direction = np.array(bone.direction)
+        left = bone.metres * scale * direction / np.linalg.norm(direction)
+        offsets[KINECT25.index(f"left_{bone.joint}")] = left
+        offsets[KINECT25.index(f"right_{bone.joint}")] = left * (-1.0, 1.0, 1.0)
     return Body(offsets)
 
 
@@ -131,16 +83,20 @@ def forward_kinematics(
     body: Body, rotations: dict[str, Rotations], root: Float[np.ndarray, "T 3"]
 ) -> Float[np.ndarray, "T V 3"]:
     """Positions of all joints. `rotations` maps a joint to its turn against its parent; others are stiff."""
-    turned: dict[int, Rotations] = {}
-    positions = np.zeros((len(root), NUM_JOINTS, 3))
+    turns = np.broadcast_to(np.eye(3), (1, len(root), NUM_JOINTS, 3, 3)).copy()
     pelvis = KINECT25.index("spine_base")
-    positions[:, pelvis] = root
-    turned[pelvis] = rotations.get("spine_base", np.broadcast_to(np.eye(3), (len(root), 3, 3)))
+    turns[0, :, pelvis] = rotations.get("spine_base", np.eye(3))
     for parent, joint in BONES:
-        positions[:, joint] = positions[:, parent] + transform(turned[parent], body.offsets[joint])
-        own = rotations.get(KINECT25.joints[joint])
-        turned[joint] = turned[parent] if own is None else turned[parent] @ own
-    return positions
+        own = rotations.get(KINECT25.joints[parent]) if parent != pelvis else None
+        if own is not None:  # what turns at a joint are the bones behind it
+            turns[0, :, joint] = own
+    joints = kinematics.forward_kinematics(
+        RESTS[KINECT25.name].tree,
+        offsets=torch.from_numpy(body.offsets)[None],
+        turns=torch.from_numpy(turns),
+        root=torch.from_numpy(np.ascontiguousarray(root))[None],
+    )
+    return np.asarray(joints[0])
 
 
 def _unit(vectors: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "T 3"]:

@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field
 
-from kinemask.datasets.kinesim.ranges import Range
-from kinemask.section import Section
+from kinemask.section import Range, Section
 from kinemask.seeding import numpy_generator
 
 # Kinect v2: focal lengths and centres, in pixels of the depth and of the colour image.

@@ -8,8 +8,7 @@ from jaxtyping import Float
 from pydantic import Field
 
 from kinemask.datasets.kinesim.pose import CHANNELS
-from kinemask.datasets.kinesim.ranges import Range
-from kinemask.section import Section
+from kinemask.section import Range, Section
 
 Vector = tuple[float, ...]
 REST: Vector = ()  # a key's value where the person does what it does when idle

@@ -7,8 +7,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 
 from kinemask.datasets.kinesim.camera import pixels
-from kinemask.datasets.kinesim.ranges import FrameRange
-from kinemask.section import Section
+from kinemask.section import CountRange, Section
 from kinemask.skeleton.layout import KINECT25
 
 _FIRST_BODY_ID = 72057594037927936  # 2 to the 56: what a Kinect v2 counts from
@@ -30,16 +29,16 @@ class FaultConfig(Section):
     """How often a sensor fails. A span of failure lasts frames from the first to the second number."""
 
     joint_spans: float = Field(ge=0, le=20)  # mean number of lost joints per body and clip
-    joint_frames: FrameRange
+    joint_frames: CountRange
     jump_share: float = Field(ge=0, le=1)  # of the lost joints: those that jump; the others are held
     jump_metres: float = Field(ge=0, le=1)
     lost_person_share: float = Field(ge=0, le=1)  # of the bodies of clips: those lost for a while
-    lost_person_frames: FrameRange
+    lost_person_frames: CountRange
     empty_share: float = Field(ge=0, le=1)  # of the clips: those with some frames without any body
-    empty_frames: FrameRange
+    empty_frames: CountRange
     furniture_share: float = Field(ge=0, le=1)  # of the clips: those where furniture is taken for a person
     ghost_share: float = Field(ge=0, le=1)  # of the clips: those with a body for a moment
-    ghost_frames: FrameRange
+    ghost_frames: CountRange
 
 
 class SensorConfig(Section):

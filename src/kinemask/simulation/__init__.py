@@ -1,0 +1,1 @@
+"""Simulated people as a source of data: programmes of movement, performed again and again, on any body."""
