@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from kinemask.skeleton.kinematics import MotionTree, forward_kinematics, rooted, turns_about
+from kinemask.simulation.performance import turns_about
+from kinemask.skeleton.kinematics import MotionTree, forward_kinematics, rooted
 
 CHAIN = MotionTree((0, 0, 1))
 
@@ -50,6 +51,15 @@ def test_a_bent_chain_by_hand():
     joints = forward_kinematics(CHAIN, offsets=offsets, turns=turns, root=torch.tensor([[[5.0, 0.0, 0.0]]]))
     expected = torch.tensor([[5.0, 0.0, 0.0], [5.0, 0.0, 2.0], [5.0, 1.0, 2.0]])
     assert_close(joints[0, 0], expected, atol=1e-6, rtol=0)
+
+
+def test_arrays_and_tensors_give_the_same_joints():
+    rng = torch.Generator().manual_seed(2)
+    offsets, root = torch.randn(2, 3, 3, generator=rng), torch.randn(2, 4, 3, generator=rng)
+    turns = turns_about(torch.randn(2, 4, 3, 3, generator=rng))
+    joints = forward_kinematics(CHAIN, offsets=offsets, turns=turns, root=root)
+    arrays = forward_kinematics(CHAIN, offsets=offsets.numpy(), turns=turns.numpy(), root=root.numpy())
+    assert_close(torch.from_numpy(arrays), joints, atol=1e-5, rtol=0)
 
 
 def test_bones_keep_their_lengths_however_they_are_turned():

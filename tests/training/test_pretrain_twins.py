@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -68,7 +69,7 @@ def test_of_a_body_of_ones_own_the_bones_are_those_of_its_recordings(tmp_path, m
     assert work.domain.rest is not None
     lengths = torch.tensor(work.domain.rest).norm(dim=1)
     bones = work.clips.joints[:, 0] - work.clips.joints[:, 0][:, list(STICK.parents)]
-    torch.testing.assert_close(lengths[1:], bones.norm(dim=-1).median(dim=0).values[1:])
+    np.testing.assert_allclose(lengths[1:], np.median(bones.norm(dim=-1), axis=0)[1:], rtol=1e-5)
     assert all(weight.isfinite().all() for weight in trained.weights.values())
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -80,7 +81,7 @@ def anatomy_of(rest: RestPose, device: torch.device) -> Anatomy:
         for part in range(len(layout.parts))
     ]
     depth = [step / max(longest[part], 1) for step, part in zip(steps, part_of, strict=True)]
-    seated = torch.zeros_like(rest.offsets) if rest.seated is None else rest.seated
+    seated = np.zeros_like(rest.offsets) if rest.seated is None else rest.seated
 
     def put(values: object) -> Tensor:
         return torch.as_tensor(values, device=device)

@@ -10,7 +10,9 @@ from torch import Tensor
 from kinemask.simulation.anatomy import Anatomy
 from kinemask.simulation.config import BodyConfig, MannerConfig, PeopleConfig, PostureConfig
 from kinemask.simulation.programme import Programmes, mirrored_turns, shares, within_reach
-from kinemask.skeleton.kinematics import forward_kinematics, turns_about
+from kinemask.skeleton.kinematics import forward_kinematics
+
+TINY_ANGLE = 1e-6  # radians; below it the axis of a turn is not asked for
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,20 @@ def _compensation(
 def within_reach_frames(turns: Float[Tensor, "N T V 3"], anatomy: Anatomy) -> Float[Tensor, "N T V 3"]:
     """No bone turns farther than it can at any frame. Unlike key poses these are cut off, not reflected."""
     return torch.minimum(torch.maximum(turns, anatomy.lowest), anatomy.highest)
+
+
+def turns_about(vectors: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rotations about the direction of each vector by its length in radians (Rodrigues)."""
+    angle = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    x, y, z = (vectors / angle.clamp(min=TINY_ANGLE)).unbind(dim=-1)
+    sine, cosine = torch.sin(angle)[..., 0], torch.cos(angle)[..., 0]
+    rest = 1 - cosine
+    rows = (
+        cosine + x * x * rest, x * y * rest - z * sine, x * z * rest + y * sine,
+        y * x * rest + z * sine, cosine + y * y * rest, y * z * rest - x * sine,
+        z * x * rest - y * sine, z * y * rest + x * sine, cosine + z * z * rest,
+    )  # fmt: skip
+    return rearrange(torch.stack(rows, dim=-1), "... (row column) -> ... row column", row=3)
 
 
 def draw_bodies(config: BodyConfig, *, anatomy: Anatomy, draws: Draws) -> Float[Tensor, "N V 3"]:

@@ -3,13 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-import torch
-from einops import rearrange, repeat
+from einops import pack, rearrange, repeat
 from jaxtyping import Float
-from torch import Tensor
-
-TINY_ANGLE = 1e-6  # radians; below it the axis of a turn is not asked for
 
 
 @dataclass(frozen=True)
@@ -70,43 +67,30 @@ def rooted(edges: Iterable[tuple[int, int]], *, root: int, num_joints: int) -> M
     return MotionTree(tuple(parents.get(joint, joint) for joint in range(num_joints)))
 
 
-def turns_about(vectors: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotations about the direction of each vector by its length in radians (Rodrigues)."""
-    angle = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    x, y, z = (vectors / angle.clamp(min=TINY_ANGLE)).unbind(dim=-1)
-    sine, cosine = torch.sin(angle)[..., 0], torch.cos(angle)[..., 0]
-    rest = 1 - cosine
-    rows = (
-        cosine + x * x * rest, x * y * rest - z * sine, x * z * rest + y * sine,
-        y * x * rest + z * sine, cosine + y * y * rest, y * z * rest - x * sine,
-        z * x * rest - y * sine, z * y * rest + x * sine, cosine + z * z * rest,
-    )  # fmt: skip
-    return rearrange(torch.stack(rows, dim=-1), "... (row column) -> ... row column", row=3)
-
-
 def forward_kinematics(
     tree: MotionTree,
     *,
-    offsets: Float[Tensor, "N V 3"],
-    turns: Float[Tensor, "N T V 3 3"],
-    root: Float[Tensor, "N T 3"],
-) -> Float[Tensor, "N T V 3"]:
-    """Positions of all joints.
+    offsets: Float[Any, "N V 3"],
+    turns: Float[Any, "N T V 3 3"],
+    root: Float[Any, "N T 3"],
+) -> Float[Any, "N T V 3"]:
+    """Positions of all joints, of NumPy's arrays or torch's tensors.
 
     `offsets[:, j]` leads from j's parent to j when nothing is turned. `turns[:, :, j]` turns that bone
     against the one before it; that of the root turns the whole body about it.
     """
     # Level by level, and each level is one stretch of this order: nothing is looked up twice.
     order = [tree.root, *(joint for level in tree.levels for joint in level)]
-    sizes = [1, *(len(level) for level in tree.levels)]
-    bones = torch.split(repeat(offsets[:, order], "N V C -> N T V C 1", T=root.shape[1]), sizes, dim=2)
-    own = torch.split(turns[:, :, order], sizes, dim=2)
-    above, whole = tree.roots, own[0]
+    bones = repeat(offsets[:, order], "N V C -> N T V C 1", T=root.shape[1])
+    turns = turns[:, :, order]
+    above, whole = tree.roots, turns[:, :, :1]
     positions = [rearrange(root, "N T C -> N T 1 C")]
-    for level, turn, bone in zip(tree.levels, own[1:], bones[1:], strict=True):
+    first = 1
+    for level in tree.levels:
+        own = slice(first, first + len(level))
         parents = [above.index(tree.parents[joint]) for joint in level]
-        whole = whole[:, :, parents] @ turn
-        positions.append(positions[-1][:, :, parents] + (whole @ bone)[..., 0])
-        above = level
-    place = torch.tensor(order).argsort().tolist()
-    return torch.cat(positions, dim=2)[:, :, place]
+        whole = whole[:, :, parents] @ turns[:, :, own]
+        positions.append(positions[-1][:, :, parents] + (whole @ bones[:, :, own])[..., 0])
+        above, first = level, own.stop
+    joints, _ = pack(positions, "N T * C")
+    return joints[:, :, [order.index(joint) for joint in range(len(order))]]

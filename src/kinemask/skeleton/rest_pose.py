@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
 
 from kinemask.skeleton.kinematics import MotionTree, rooted
 from kinemask.skeleton.layout import KINECT25, Layout
@@ -85,11 +84,11 @@ class RestPose:
 
     layout: Layout
     tree: MotionTree
-    offsets: Float[Tensor, "V 3"]
-    lowest: Float[Tensor, "V 3"]
-    highest: Float[Tensor, "V 3"]
-    seated: Float[Tensor, "V 3"] | None
-    outward: Float[Tensor, "V 3"]
+    offsets: Float[np.ndarray, "V 3"]
+    lowest: Float[np.ndarray, "V 3"]
+    highest: Float[np.ndarray, "V 3"]
+    seated: Float[np.ndarray, "V 3"] | None
+    outward: Float[np.ndarray, "V 3"]
 
 
 def _kinect_rest() -> RestPose:
@@ -97,20 +96,19 @@ def _kinect_rest() -> RestPose:
     bones += [(f"left_{bone.joint}", bone, 1.0) for bone in SIDE]
     bones += [(f"right_{bone.joint}", bone, -1.0) for bone in SIDE]
     size = (KINECT25.num_joints, 3)
-    offsets, lowest, highest, seated, outward = (torch.zeros(size) for _ in range(5))
+    offsets, lowest, highest, seated, outward = (np.zeros(size, np.float32) for _ in range(5))
     for name, bone, side in bones:
         joint = KINECT25.index(name)
-        direction = torch.tensor(bone.direction)
-        offsets[joint] = bone.metres * direction / torch.linalg.vector_norm(direction)
+        offsets[joint] = bone.metres * np.array(bone.direction) / np.linalg.norm(bone.direction)
         offsets[joint, 0] *= side
         # In a mirror a turn about x stays as it is; about y and z it goes the other way.
         for axis, (least, most) in enumerate(bone.reach):
             low, high = (least, most) if side > 0 or axis == 0 else (-most, -least)
             lowest[joint, axis], highest[joint, axis] = low, high
         if bone.joint in SEATED:
-            seated[joint] = torch.tensor(SEATED[bone.joint])
+            seated[joint] = SEATED[bone.joint]
         if bone.joint in OUTWARD:
-            outward[joint] = torch.tensor(OUTWARD[bone.joint]) * side
+            outward[joint] = side * np.array(OUTWARD[bone.joint])
     parents = list(range(KINECT25.num_joints))
     for parent, joint in kinect_bones():
         parents[joint] = parent
@@ -132,20 +130,20 @@ def rest_pose(layout: Layout, offsets: Offsets | None = None) -> RestPose:
         return RESTS[layout.name]
     if offsets is None:
         raise ValueError(f"nobody knows how {layout.name} stands: its median bones are needed")
-    bounds = torch.tensor(LOOSE).expand(layout.num_joints, 3, 2).clone()
+    bounds = np.tile(np.array(LOOSE, np.float32), (layout.num_joints, 1, 1))  # (V, 3, 2)
     bounds[layout.root] = 0.0
     return RestPose(
         layout=layout,
         tree=_tree_of(layout),
-        offsets=torch.tensor(offsets),
+        offsets=np.array(offsets, np.float32),
         lowest=bounds[..., 0],
         highest=bounds[..., 1],
         seated=None,
-        outward=torch.zeros(layout.num_joints, 3),
+        outward=np.zeros((layout.num_joints, 3), np.float32),
     )
 
 
-def median_bones(layout: Layout, joints: Float[Tensor, "F V 3"]) -> Offsets:
+def median_bones(layout: Layout, joints: Float[np.ndarray, "F V 3"]) -> Offsets:
     """The bones of a body of which only recordings are known, one person a frame.
 
     Each has its median length and its mean direction. Raises ValueError that names the joints to which no
@@ -153,14 +151,13 @@ def median_bones(layout: Layout, joints: Float[Tensor, "F V 3"]) -> Offsets:
     """
     tree = _tree_of(layout)
     bones = joints - joints[:, list(tree.parents)]  # (F, V, 3)
-    lengths = torch.linalg.vector_norm(bones, dim=-1).median(dim=0).values
-    mean = bones.mean(dim=0)
-    direction = mean / torch.linalg.vector_norm(mean, dim=-1, keepdim=True).clamp(min=1e-9)
+    lengths = np.median(np.linalg.norm(bones, axis=-1), axis=0)
+    mean = bones.mean(axis=0)
+    direction = mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-9)
     without = [name for name, length in zip(layout.joints, lengths, strict=True) if not length > 0]
     if without := [name for name in without if name != layout.joints[layout.root]]:
         raise ValueError(f"{layout.name}: no bone leads to {', '.join(without)} in these recordings")
-    x, y, z = (direction * lengths[:, None]).unbind(dim=1)
-    return tuple(zip(x.tolist(), y.tolist(), z.tolist(), strict=True))
+    return tuple((float(x), float(y), float(z)) for x, y, z in direction * lengths[:, None])
 
 
 def _tree_of(layout: Layout) -> MotionTree:

@@ -268,7 +268,7 @@ def input_clips(packed: PackedClips, rows: list[int], recipe: Recipe) -> RaggedC
 def _bones_of(clips: RaggedClips, layout: Layout, *, name: str) -> Offsets:
     """What the first person's bones are like in those clips. Raises RecipeError if they cannot be told."""
     try:
-        return median_bones(layout, clips.joints[clips.present[:, 0], 0])
+        return median_bones(layout, clips.joints[clips.present[:, 0], 0].numpy())
     except ValueError as error:
         raise RecipeError(f"{name}: {error}: nobody of that body can be simulated") from error
 

@@ -7,7 +7,6 @@ joint is turned.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from pydantic import Field
 
@@ -92,9 +91,9 @@ def forward_kinematics(
             turns[0, :, joint] = own
     joints = kinematics.forward_kinematics(
         RESTS[KINECT25.name].tree,
-        offsets=torch.from_numpy(body.offsets)[None],
-        turns=torch.from_numpy(turns),
-        root=torch.from_numpy(np.ascontiguousarray(root))[None],
+        offsets=body.offsets[None],
+        turns=turns,
+        root=root[None],
     )
     return np.asarray(joints[0])
 
