@@ -130,15 +130,15 @@ def test_every_preset_can_be_built_at_the_paper_size(name):
 
 def test_the_presets_of_a_grid_are_trained_as_long_and_those_of_one_root_alike():
     for grid in params().grids.values():
-        found = [(root(name), params().methods[name].small.training) for name in grid.methods]
-        trained = {
-            (whole, training.model_copy(update={"simulated": None}))  # who is seen is no matter of how long
-            for whole, training in found
-            if training is not None
-        }
-        assert len(trained) == len({whole for whole, _ in trained})
-        assert len({training.budget for _, training in trained}) == 1
         recipes = [params().methods[name].small for name in grid.methods]
+        trained = {
+            # Who is seen is no matter of how long; how many at once is one of the encoder.
+            ((root(name), one.encoder.name), one.training.model_copy(update={"simulated": None}))
+            for name, one in zip(grid.methods, recipes, strict=True)
+            if one.training is not None
+        }
+        assert len(trained) == len({kind for kind, _ in trained})
+        assert len({training.budget for _, training in trained}) == 1
         batches = {(one.encoder.name, one.training.batch_size) for one in recipes if one.training is not None}
         assert len(batches) == len({encoder for encoder, _ in batches})
 

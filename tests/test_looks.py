@@ -38,11 +38,15 @@ ATTENDING = LOOKS.model_copy(
     update={
         "clips": (
             LOOKS.clips[0].model_copy(update={"attention": ATTENTION}),
-            LOOKS.clips[1].model_copy(update={"twins": TWINS}),
+            LOOKS.clips[1],
         ),
         "bones": ((0, 1),),
         "hop_bias": BIAS,
     }
+)
+
+TWINNED = ATTENDING.model_copy(
+    update={"clips": (ATTENDING.clips[0], LOOKS.clips[1].model_copy(update={"twins": TWINS}))}
 )
 
 
@@ -108,7 +112,7 @@ def test_a_file_from_before_attention_is_read_and_one_without_it_is_still_the_sa
     ],
 )
 def test_a_damaged_file_is_told_in_one_line(tmp_path, place, value, said):
-    content = json.loads(ATTENDING.model_dump_json())
+    content = json.loads(TWINNED.model_dump_json())
     *above, last = place
     holder = content
     for step in above:

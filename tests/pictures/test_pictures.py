@@ -9,7 +9,7 @@ from kinemask.looks import AttentionLook, ClipLook, DropLook, HopBiasLook, Looks
 from kinemask.pictures import attention_pictures, encoder_pictures, standalone_svg, step_pictures
 from kinemask.pictures.confusion import confusion_picture
 from kinemask.skeleton.layout import KINECT25
-from tests.test_looks import ATTENDING, LOOKS
+from tests.test_looks import ATTENDING, LOOKS, TWINNED
 
 
 def boxes(marks: str, variable: str) -> list[tuple[float, ...]]:
@@ -213,7 +213,7 @@ def test_confusions_of_many_classes_stay_small():
 
 
 def test_twins_stand_in_three_rows_at_one_scale():
-    (_, picture) = step_pictures(ATTENDING, ATTENDING.clips[1])
+    (_, picture) = step_pictures(TWINNED, TWINNED.clips[1])
     # Two poses, 150 wide each. A metre is 84 units in every row: the bone of who stands is 84 long, that of
     # who reaches leads 42 aside. Rows begin below their names, at 12, 12 + 84 + 6 + 12 and so on.
     assert re.findall(r">([^<]+)</text>", picture.marks) == ["recorded", "simulated", "its twin"]
