@@ -3,9 +3,8 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,23 +24,7 @@ data = typer.Typer(
 app.add_typer(data, name="data")
 
 
-class Units(StrEnum):
-    """What a number of a recording measures."""
-
-    metres = "metres"
-    centimetres = "centimetres"
-    millimetres = "millimetres"
-    inches = "inches"
-    feet = "feet"
-
-
-class Up(StrEnum):
-    """Axes that may point up."""
-
-    y = "y"
-    z = "z"
-
-
+Units = Literal["metres", "centimetres", "millimetres", "inches", "feet"]
 Root = Annotated[Path, typer.Option(help="The root of the project, where params.yaml is.")]
 
 
@@ -200,8 +183,8 @@ def features(
     crop_share: Annotated[
         float, typer.Option(min=0.05, max=1, help="The middle share of each recording that is looked at.")
     ] = 0.95,
-    units: Annotated[Units, typer.Option(help="Of .npy, .csv and .bvh files.")] = Units.metres,
-    up: Annotated[Up, typer.Option(help="Which axis points up in them.")] = Up.y,
+    units: Annotated[Units, typer.Option(help="Of .npy, .csv and .bvh files.")] = "metres",
+    up: Annotated[Literal["y", "z"], typer.Option(help="Which axis points up in them.")] = "y",
 ) -> None:
     """Turn recordings of your own into features, with no graph and no labels.
 
@@ -213,9 +196,7 @@ def features(
     from kinemask.storage import write_text
 
     with _one_line_errors():
-        made = make_features(
-            encoder, recordings, pooling=pooling, crop_share=crop_share, units=units.value, up=up.value
-        )
+        made = make_features(encoder, recordings, pooling=pooling, crop_share=crop_share, units=units, up=up)
         write_text(out, made.table.to_csv(index=False))
         for line in made.left_out:
             typer.echo(f"left out: {line}", err=True)

@@ -4,7 +4,12 @@ import copy
 from typing import TypeVar
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinemask.encoders.base import Encoder
+from kinemask.skeleton.batch import Batch
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -23,3 +28,13 @@ def move_teacher(teacher: nn.Module, student: nn.Module, *, momentum: float) -> 
             value.lerp_(theirs[name], 1 - momentum)
         else:
             value.copy_(theirs[name])
+
+
+@torch.no_grad()
+def keys_of(teacher: nn.ModuleList, batch: Batch, *, pooling: str) -> Float[Tensor, "N P"]:
+    """The keys of clips, of length one, by a teacher of an encoder and its projector."""
+    encoder, projector = teacher
+    assert isinstance(encoder, Encoder)
+    # Its running statistics move by averaging only (E2).
+    (encoded,) = encoder.encode_views([batch], prompts=[None], clean=-1)
+    return functional.normalize(projector(encoder.pool(encoded, pooling)).float(), dim=1)

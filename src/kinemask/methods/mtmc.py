@@ -17,7 +17,7 @@ from kinemask.looks import ClipLook
 from kinemask.masking.features import drop_joints, keep_channels, keep_entries
 from kinemask.methods.base import Domain, Method, StepOutput
 from kinemask.methods.decoder import FrameDecoder
-from kinemask.methods.ema import make_teacher, move_teacher
+from kinemask.methods.ema import keys_of, make_teacher, move_teacher
 from kinemask.methods.mtmc_config import CurriculumConfig, MtmcConfig, WeightsConfig
 from kinemask.methods.mtmc_look import look_at
 from kinemask.methods.mtmc_views import ExtremeView, MaskedView, ViewMaker, Views
@@ -91,7 +91,7 @@ class Mtmc(Method):
             generator=generator,
         )
         encoded = self._encode_all(views)
-        key = self._key(views.key)
+        key = keys_of(self.teacher, views.key, pooling=self.config.pooling)
         terms: Tensors = {}
         if views.masked is not None and self.decoder is not None:
             predicted, error = self._predict(views.masked, encoded["masked"], generator)
@@ -151,14 +151,6 @@ class Mtmc(Method):
     def _prompt(self, view: str) -> Tensor | None:
         prompts: dict[str, Tensor] = dict(self.input_prompts)
         return prompts.get(view)
-
-    @torch.no_grad()
-    def _key(self, batch: Batch) -> Float[Tensor, "N D"]:
-        encoder, projector = self.teacher
-        assert isinstance(encoder, Encoder)
-        # Its running statistics move by averaging only (E2).
-        (encoded,) = encoder.encode_views([batch], prompts=[None], clean=-1)
-        return functional.normalize(projector(encoder.pool(encoded, self.config.pooling)).float(), dim=1)
 
     def _pool(self, encoded: Encoded) -> Float[Tensor, "N D"]:
         return self.encoder.pool(encoded, self.config.pooling)

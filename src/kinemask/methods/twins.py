@@ -21,7 +21,7 @@ from kinemask.masking.features import frame_speed, keep_channels
 from kinemask.masking.motion_topology import draw_mask, hide
 from kinemask.methods.base import Domain, Method, StepOutput
 from kinemask.methods.decoder import FrameDecoder
-from kinemask.methods.ema import make_teacher, move_teacher
+from kinemask.methods.ema import keys_of, make_teacher, move_teacher
 from kinemask.methods.queue import KeyQueue
 from kinemask.methods.twins_config import SimulatedTwinsConfig, TwinsConfig
 from kinemask.methods.twins_look import look_at_twins
@@ -101,7 +101,7 @@ class TwinContrast(Method):
             loss = loss + self.config.prediction.weight * error
             terms["prediction"] = error.detach()
         if self.teacher is not None:
-            self._keys = self._make_keys(shown[1])
+            self._keys = keys_of(self.teacher, shown[1], pooling=self.config.pooling)
         return StepOutput(loss, terms | self._spread(encoded[0]))
 
     def after_optimizer_step(self, step: int) -> None:
@@ -198,14 +198,6 @@ class TwinContrast(Method):
         places = rearrange(hidden, "N T M V -> N T M V 1").expand_as(predicted)
         nothing = masked_error(torch.zeros_like(whole.joints), whole.joints, places)
         return masked_error(predicted, whole.joints, places) / (nothing + TINY_SQUARE)
-
-    @torch.no_grad()
-    def _make_keys(self, batch: Batch) -> Float[Tensor, "N P"]:
-        assert self.teacher is not None
-        encoder, projector = self.teacher
-        assert isinstance(encoder, Encoder)
-        (encoded,) = encoder.encode_views([batch], prompts=[None], clean=-1)
-        return functional.normalize(projector(encoder.pool(encoded, self.config.pooling)).float(), dim=1)
 
     @torch.no_grad()
     def _spread(self, encoded: Encoded) -> dict[str, Tensor]:

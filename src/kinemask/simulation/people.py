@@ -12,8 +12,6 @@ from kinemask.simulation.programme import draw_programmes
 from kinemask.simulation.sensor import seen_from, sensed
 from kinemask.skeleton.batch import Batch
 
-HALF = 0.5
-
 
 @torch.no_grad()
 def simulate(
@@ -76,8 +74,7 @@ def _face_to_face(
         for side, joints in ((1.0, first), (-1.0, second))
     ]  # a quarter turn: z, where they look, becomes x for the first, -x for the second
     moved = [
-        joints - side * HALF * apart[..., None] * aside
-        for side, joints in ((1.0, turned[0]), (-1.0, turned[1]))
+        joints - side * apart[..., None] / 2 * aside for side, joints in ((1.0, turned[0]), (-1.0, turned[1]))
     ]
     who = rearrange(paired, "N -> N 1 1 1")
     return [torch.where(who, moved[0], first), moved[1]]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from kinemask.simulation.anatomy import Anatomy
 from kinemask.simulation.config import BodyConfig, MannerConfig, PeopleConfig, PostureConfig
-from kinemask.simulation.programme import Programmes, mirrored_turns, shares, within_reach
+from kinemask.simulation.programme import Programmes, cut_off, mirrored_turns, shares, within_reach
 from kinemask.skeleton.kinematics import forward_kinematics
 
 TINY_ANGLE = 1e-6  # radians; below it the axis of a turn is not asked for
@@ -56,7 +56,7 @@ def perform(
     seated = draws.chosen(config.posture.seated_share if anatomy.can_sit else 0.0)
     turns = _held(turns, seated=seated, config=config.posture, anatomy=anatomy, draws=draws)
     turns = turns + _compensation(turns, config=config.manner, anatomy=anatomy, draws=draws)
-    turns = within_reach_frames(turns, anatomy)
+    turns = cut_off(turns, anatomy)  # unlike key poses, which are reflected
     other_side = rearrange(draws.chosen(config.manner.mirror_share if may_mirror else 0.0), "N -> N 1 1 1")
     turns = torch.where(other_side, mirrored_turns(turns, anatomy), turns)
     joints = forward_kinematics(
@@ -174,11 +174,6 @@ def _compensation(
     is_hip = rearrange(~anatomy.is_limb & (anatomy.depth == 0), "V -> V 1")
     per_radian = draws.normal(config.compensation_std, 1, 1, 3)
     return torch.where(is_hip, per_radian * rearrange(lifted, "N T -> N T 1 1"), 0.0)
-
-
-def within_reach_frames(turns: Float[Tensor, "N T V 3"], anatomy: Anatomy) -> Float[Tensor, "N T V 3"]:
-    """No bone turns farther than it can at any frame. Unlike key poses these are cut off, not reflected."""
-    return torch.minimum(torch.maximum(turns, anatomy.lowest), anatomy.highest)
 
 
 def turns_about(vectors: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:

@@ -80,11 +80,16 @@ def draw_programmes(
 
 
 def within_reach(turns: Float[Tensor, "*batch V 3"], anatomy: Anatomy) -> Float[Tensor, "*batch V 3"]:
-    """The turns of bones that none exceeds: what is beyond a limit is reflected there, once, then cut off."""
+    """The turns of bones with what is beyond a limit reflected there, once, then cut off."""
     low, high = anatomy.lowest, anatomy.highest
     turns = torch.where(turns > high, 2 * high - turns, turns)
     turns = torch.where(turns < low, 2 * low - turns, turns)
-    return torch.minimum(torch.maximum(turns, low), high)
+    return cut_off(turns, anatomy)
+
+
+def cut_off(turns: Float[Tensor, "*batch V 3"], anatomy: Anatomy) -> Float[Tensor, "*batch V 3"]:
+    """The turns of bones, none farther than it can."""
+    return torch.minimum(torch.maximum(turns, anatomy.lowest), anatomy.highest)
 
 
 def shares(lengths: Float[Tensor, "N W"]) -> Float[Tensor, "N W"]:

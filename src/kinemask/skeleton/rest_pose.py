@@ -154,8 +154,8 @@ def median_bones(layout: Layout, joints: Float[np.ndarray, "F V 3"]) -> Offsets:
     lengths = np.median(np.linalg.norm(bones, axis=-1), axis=0)
     mean = bones.mean(axis=0)
     direction = mean / np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-9)
-    without = [name for name, length in zip(layout.joints, lengths, strict=True) if not length > 0]
-    if without := [name for name in without if name != layout.joints[layout.root]]:
+    without = [layout.joints[joint] for _, joint in layout.edges if not lengths[joint] > 0]
+    if without:
         raise ValueError(f"{layout.name}: no bone leads to {', '.join(without)} in these recordings")
     return tuple((float(x), float(y), float(z)) for x, y, z in direction * lengths[:, None])
 
