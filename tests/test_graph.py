@@ -49,7 +49,7 @@ def test_every_selected_cell_has_a_row_with_all_columns(finished):
         "mean", "std", "ci_low", "ci_high",
         "unleaked_mean", "unleaked_std", "unleaked_ci_low", "unleaked_ci_high",
         "num_test", "num_leaked", "num_seeds", "scored_epoch", "commit",
-        "best_epoch_upper_bound", "source",
+        "best_epoch_upper_bound", "source", "chosen",
     ]  # fmt: skip
     assert set(table["method"]) == {"mtmc", "random"}
     assert set(table["evaluation"]) == {"linear", "knn", "few"}

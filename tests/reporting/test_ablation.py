@@ -84,6 +84,9 @@ def test_the_pooling_is_the_one_that_training_folds_chose_not_the_best_on_the_te
         assert metrics["pooling=mean"]["top1"] > metrics["pooling=last"]["top1"]
         metrics["pooling=last"]["validation_top1"] = 0.99
         record.model_copy(update={"metrics": metrics}).write(run.root)
+    results = results_table(collect(run.root, run.config), run.statistics)
+    rows = results[(results["method"] == "mtmc-no-drop") & (results["evaluation"] == "linear")]
+    assert set(rows.loc[rows["chosen"], "setting"]) == {"pooling=last"}
     line = only(ablation(run), method="mtmc-no-drop", evaluation="linear")
     assert (line["setting"], line["reference_setting"]) == ("pooling=last", "pooling=mean")
 

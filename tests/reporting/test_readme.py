@@ -161,3 +161,30 @@ def test_block_without_end_is_an_error(root: Path) -> None:
     path.write_text("<!-- table: reports/results.csv -->\nAll the rest of the page.\n")
     with pytest.raises(ReportError, match=r"line 1: this table has no line <!-- end -->"):
         update_readme(path, root)
+
+
+def test_values_of_a_column_stand_side_by_side(root: Path) -> None:
+    path = readme(root, "reports/results.csv metric=top1 columns=method,mean across=benchmark")
+    update_readme(path, root)
+    assert (
+        "| method | irds-xsub | irds-xpos |\n"
+        "| --- | --- | --- |\n"
+        "| mtmc | 86.1 ± 0.3 [84.0, 88.2] | 60.1 ± 0.3 [58.0, 62.2] |\n"
+        "| random | 85.1 ± - [83.0, 87.2] | - |\n"
+    ) in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (
+            "columns=method,mean across=benchmark",
+            r"more than one row is \['mtmc', 'irds-xsub'\]: add conditions",
+        ),
+        ("metric=top1 across=benchmark", "across=benchmark needs columns="),
+        ("columns=method,mean across=bench", "no column 'bench'"),
+    ],
+)
+def test_columns_that_cannot_stand_side_by_side(root: Path, order: str, said: str) -> None:
+    with pytest.raises(ReportError, match=said):
+        update_readme(readme(root, f"reports/results.csv {order}"), root)

@@ -36,7 +36,7 @@ def test_results_have_exactly_the_columns_and_a_row_a_result(make_run: MakeRun) 
     assert ",".join(RESULT_COLUMNS) == (
         "benchmark,method,evaluation,setting,stream,metric,mean,std,ci_low,ci_high,"
         "unleaked_mean,unleaked_std,unleaked_ci_low,unleaked_ci_high,num_test,num_leaked,"
-        "num_seeds,scored_epoch,commit,best_epoch_upper_bound,source"
+        "num_seeds,scored_epoch,commit,best_epoch_upper_bound,source,chosen"
     )
     assert len(results) == 2 * 2 * 8 * 5  # benchmarks, methods, settings, metrics
     assert set(results["source"]) == {"kinemask"}

@@ -2,7 +2,8 @@
 
 A block is a line `<!-- table: reports/results.csv metric=top1 benchmark=irds-xsub,irds-xpos -->`, anything,
 and a line `<!-- end -->`. After the path come conditions `column=value`, with several values as `column=a,b`,
-in quotes if they hold spaces, and `columns=a,b` to show only those. A column that a condition fixes to one
+in quotes if they hold spaces, and `columns=a,b` to show only those. `across=benchmark` gives each benchmark
+a column of its own, which holds the last of `columns`. A column that a condition fixes to one
 value is not shown. Where test clips are leaked, the score without them stands beside each score; a sentence
 below the table counts them.
 """
@@ -25,6 +26,7 @@ from kinemask.storage import write_text
 _START = re.compile(r"<!-- table:(?P<order>.*)-->\s*")
 _END = "<!-- end -->"
 _SHOWN = "columns"
+_ACROSS = "across"
 # A column that says what follows it in one cell, and the columns it takes in.
 _MERGED = {
     "mean": ("%", spread, ("std", "ci_low", "ci_high")),
@@ -42,6 +44,7 @@ class _Order:
     path: Path
     conditions: dict[str, list[str]]
     columns: list[str] | None
+    across: str | None
 
 
 def update_readme(readme: Path, root: Path, *, check: bool = False) -> list[str]:
@@ -82,14 +85,17 @@ def _order(text: str, where: str) -> _Order:
         raise ReportError(f"{where}: {text.strip()!r} names no file or has an open quote ({error})") from None
     found = {name: values.split(",") for name, _, values in (one.partition("=") for one in conditions)}
     columns = found.pop(_SHOWN, None)
-    return _Order(Path(path), found, columns)
+    across = ",".join(found.pop(_ACROSS, [])) or None
+    if across is not None and columns is None:
+        raise ReportError(f"{where}: {_ACROSS}={across} needs {_SHOWN}=, whose last one it spreads")
+    return _Order(Path(path), found, columns, across)
 
 
 def _table(order: _Order, root: Path, where: str) -> str:
     if not (root / order.path).is_file():
         raise ReportError(f"{where}: {order.path} is not there: run `dvc repro`")
     table = pd.read_csv(root / order.path, dtype={"scored_epoch": str, "commit": str})
-    for name in (*order.conditions, *(order.columns or ())):
+    for name in (*order.conditions, *(order.columns or ()), *filter(None, [order.across])):
         if name not in table:
             raise ReportError(
                 f"{where}: {order.path} has no column {name!r}, it has {', '.join(map(str, table))}"
@@ -104,6 +110,8 @@ def _table(order: _Order, root: Path, where: str) -> str:
         for name in map(str, table)
         if name not in fixed and name not in _COUNTS and not name.startswith(UNLEAKED)
     ]
+    if order.across is not None:
+        return _as_wide_markdown(table, shown, order.across, where) + _leaks(table)
     return _as_markdown(table, shown) + _leaks(table)
 
 
@@ -130,6 +138,21 @@ def _as_markdown(table: pd.DataFrame, shown: list[str]) -> str:
         values = {str(name): value for name, value in line.items()}
         rows.append([_cell(values, name) for name in names])
     return markdown_table(list(map(_header, names)), rows)
+
+
+def _as_wide_markdown(table: pd.DataFrame, shown: list[str], across: str, where: str) -> str:
+    *names, spread_out = shown
+    values = list(dict.fromkeys(map(str, table[across])))
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for line in table.to_dict("records"):
+        cells = {str(name): value for name, value in line.items()}
+        row_names = tuple(_cell(cells, name) for name in names)
+        row = rows.setdefault(row_names, {})
+        if str(cells[across]) in row:
+            raise ReportError(f"{where}: more than one row is {[*row_names, cells[across]]}: add conditions")
+        row[str(cells[across])] = _cell(cells, spread_out)
+    lines = [[*row, *(found.get(value, NOTHING) for value in values)] for row, found in rows.items()]
+    return markdown_table([*map(_header, names), *values], lines)
 
 
 def _header(name: str) -> str:

@@ -36,7 +36,7 @@ RESULT_COLUMNS = (
     *_ESTIMATE,
     *(UNLEAKED + name for name in _ESTIMATE),
     *("num_test", "num_leaked", "num_seeds", "scored_epoch", "commit"),
-    *("best_epoch_upper_bound", "source"),
+    *("best_epoch_upper_bound", "source", "chosen"),
 )
 COMPARISON_COLUMNS = (
     *("benchmark", "evaluation", "metric", "method", "setting", "control", "control_setting"),
@@ -56,14 +56,18 @@ def results_table(collected: Collected, config: StatisticsConfig) -> pd.DataFram
 
     `best_epoch_upper_bound` is what choosing each seed's epoch by its test score would give, as some papers
     do: the mean over seeds of the best score among the snapshots and the last weights. It chooses nothing,
-    and is empty where there are no snapshots.
+    and is empty where there are no snapshots. `chosen`: folds of the training part chose this pooling, or it
+    is the only one.
     """
+    chosen = chosen_of(collected)
     rows = [
         {
             **origin(collected, cell),
             **result_line(collected.tests[cell.benchmark], cell, metric, config),
             "best_epoch_upper_bound": _best_of_steps(collected, cell, metric),
             "source": SOURCE,
+            "chosen": cell.setting
+            == chosen.get((cell.benchmark, cell.method, cell.evaluation, apart_from_pooling(cell.setting))),
         }
         for cell, metric in product(collected.cells, METRICS)
     ]
