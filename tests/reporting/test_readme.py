@@ -174,6 +174,19 @@ def test_values_of_a_column_stand_side_by_side(root: Path) -> None:
     ) in path.read_text()
 
 
+def test_leaked_clips_add_a_column_beside_each_that_stands_side_by_side(root: Path) -> None:
+    with_leaks(root, ((1234, 12), (1234, 12), (4, 4), (1234, 12)))
+    path = readme(root, "reports/results.csv metric=top1 columns=method,mean across=benchmark")
+    update_readme(path, root)
+    assert (
+        "| method | irds-xsub | irds-xsub without leaked clips "
+        "| irds-xpos | irds-xpos without leaked clips |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| mtmc | 86.1 ± 0.3 [84.0, 88.2] | 84.1 ± 0.3 [82.0, 86.2] | 60.1 ± 0.3 [58.0, 62.2] | - |\n"
+        "| random | 85.1 ± - [83.0, 87.2] | 84.1 ± 0.3 [82.0, 86.2] | - | - |\n"
+    ) in path.read_text()
+
+
 @pytest.mark.parametrize(
     ("order", "said"),
     [

@@ -15,6 +15,7 @@ from kinemask.reporting.tables import (
     chosen_of,
     comparison_line,
     correct_by_holm,
+    is_chosen,
     result_line,
     rounded,
 )
@@ -109,11 +110,13 @@ def _chosen_cells(collected: Collected, benchmark: str) -> list[Cell]:
     chosen = chosen_of(collected)
     run = collected.run
 
-    def is_chosen(cell: Cell) -> bool:
-        apart = apart_from_pooling(cell.setting)
-        return apart in SHOWN and chosen.get((benchmark, cell.method, cell.evaluation, apart)) == cell.setting
-
-    shown = [cell for cell in collected.cells if cell.benchmark == benchmark and is_chosen(cell)]
+    shown = [
+        cell
+        for cell in collected.cells
+        if cell.benchmark == benchmark
+        and apart_from_pooling(cell.setting) in SHOWN
+        and is_chosen(cell, chosen)
+    ]
     evaluations = list(dict.fromkeys(cell.evaluation for cell in shown))
     return sorted(shown, key=lambda cell: (evaluations.index(cell.evaluation), cell.method != run.reference))
 

@@ -87,7 +87,7 @@ def blocks(
             benchmark,
             evaluation,
             collected.tests[benchmark].num_leaked,
-            tuple(_row(by_metric, chosen, verdicts) for by_metric in block.values()),
+            tuple(_row(by_metric, verdicts) for by_metric in block.values()),
             tuple((gap[2], word) for gap, word in gaps.items() if gap[:2] == (benchmark, evaluation)),
             references(benchmark, evaluation),
             figures_of(collected.tests[benchmark].info, evaluation),
@@ -167,16 +167,14 @@ def _lines(table: pd.DataFrame) -> list[Line]:
     return [{str(name): value for name, value in line.items()} for line in table.to_dict("records")]
 
 
-def _row(
-    by_metric: dict[str, Line], chosen: dict[Key, str], verdicts: dict[str, dict[tuple[str, ...], str]]
-) -> Row:
+def _row(by_metric: dict[str, Line], verdicts: dict[str, dict[tuple[str, ...], str]]) -> Row:
     first = next(iter(by_metric.values()))
     names = (first["benchmark"], first["method"], first["evaluation"])
     setting = first["setting"]
     return Row(
         method=first["method"],
         setting=setting,
-        chosen=chosen.get((*names, apart_from_pooling(setting))) == setting,
+        chosen=bool(first["chosen"]),
         values={metric: spread(line) for metric, line in by_metric.items()},
         verdict={metric: verdicts[""].get((*names, setting, metric), "") for metric in by_metric},
         unleaked_values={metric: spread(line, UNLEAKED) for metric, line in by_metric.items()},

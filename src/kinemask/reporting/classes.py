@@ -9,7 +9,7 @@ from jaxtyping import Float64, Int64
 
 from kinemask.evaluation.metrics import count_answers, per_class_accuracy
 from kinemask.reporting.collect import Cell, Collected
-from kinemask.reporting.tables import apart_from_pooling, chosen_of, rounded
+from kinemask.reporting.tables import chosen_of, is_chosen, rounded
 
 CLASS_COLUMNS = (
     *("benchmark", "method", "evaluation", "setting", "class", "num_clips", "recall_mean", "recall_std"),
@@ -48,10 +48,7 @@ def classes_table(collected: Collected) -> pd.DataFrame:
 def chosen_cells(collected: Collected) -> Iterator[Cell]:
     """The results whose pooling is the best on folds of the training part, or the only one there is."""
     chosen = chosen_of(collected)
-    for cell in collected.cells:
-        key = (cell.benchmark, cell.method, cell.evaluation, apart_from_pooling(cell.setting))
-        if chosen.get(key) == cell.setting:
-            yield cell
+    return (cell for cell in collected.cells if is_chosen(cell, chosen))
 
 
 def confusions(collected: Collected, cell: Cell) -> Int64[np.ndarray, "S K K"]:

@@ -10,8 +10,8 @@ from kinemask.evaluation.statistics import StatisticsConfig
 from kinemask.reporting.collect import Cell, Collected
 from kinemask.reporting.tables import (
     UNLEAKED,
-    apart_from_pooling,
     chosen_of,
+    is_chosen,
     origin,
     result_line,
     rounded,
@@ -57,8 +57,7 @@ def step_curves(collected: Collected) -> list[StepCurve]:
         trained = _trained(collected, cell)
         if snapshots and trained:
             last = replace(cell, step=round(trained["steps"]))
-            is_chosen = chosen.get((*names, apart_from_pooling(cell.setting))) == cell.setting
-            curves.append(StepCurve((*snapshots, last), trained["epochs"], is_chosen))
+            curves.append(StepCurve((*snapshots, last), trained["epochs"], is_chosen(cell, chosen)))
     return curves
 
 

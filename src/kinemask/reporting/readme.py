@@ -11,6 +11,7 @@ below the table counts them.
 import re
 import shlex
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -126,13 +127,7 @@ def _leaks(table: pd.DataFrame) -> str:
 
 def _as_markdown(table: pd.DataFrame, shown: list[str]) -> str:
     taken = {part for name in shown if name in _MERGED for part in _MERGED[name][2]}
-    leaked = "num_leaked" in table and table["num_leaked"].any()
-    names = []
-    for name in shown:
-        if name not in taken:
-            names.append(name)
-            if leaked and UNLEAKED + name in table and UNLEAKED + name not in shown:
-                names.append(UNLEAKED + name)
+    names = _with_unleaked([name for name in shown if name not in taken], table)
     rows = []
     for line in table.to_dict("records"):
         values = {str(name): value for name, value in line.items()}
@@ -142,17 +137,34 @@ def _as_markdown(table: pd.DataFrame, shown: list[str]) -> str:
 
 def _as_wide_markdown(table: pd.DataFrame, shown: list[str], across: str, where: str) -> str:
     *names, spread_out = shown
+    scores = _with_unleaked([spread_out], table)
     values = list(dict.fromkeys(map(str, table[across])))
-    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    rows: dict[tuple[str, ...], dict[str, list[str]]] = {}
     for line in table.to_dict("records"):
         cells = {str(name): value for name, value in line.items()}
         row_names = tuple(_cell(cells, name) for name in names)
         row = rows.setdefault(row_names, {})
         if str(cells[across]) in row:
             raise ReportError(f"{where}: more than one row is {[*row_names, cells[across]]}: add conditions")
-        row[str(cells[across])] = _cell(cells, spread_out)
-    lines = [[*row, *(found.get(value, NOTHING) for value in values)] for row, found in rows.items()]
-    return markdown_table([*map(_header, names), *values], lines)
+        row[str(cells[across])] = [_cell(cells, name) for name in scores]
+    nothing = [NOTHING] * len(scores)
+    lines = [[*row, *chain(*(found.get(value, nothing) for value in values))] for row, found in rows.items()]
+    header = [
+        value if name == spread_out else f"{value} {WITHOUT_LEAKS}" for value in values for name in scores
+    ]
+    return markdown_table([*map(_header, names), *header], lines)
+
+
+def _with_unleaked(names: list[str], table: pd.DataFrame) -> list[str]:
+    """The columns, and beside each score the one without leaked clips where some are and it is not named."""
+    if not ("num_leaked" in table and table["num_leaked"].any()):
+        return names
+    found = []
+    for name in names:
+        found.append(name)
+        if UNLEAKED + name in table and UNLEAKED + name not in names:
+            found.append(UNLEAKED + name)
+    return found
 
 
 def _header(name: str) -> str:

@@ -66,8 +66,7 @@ def results_table(collected: Collected, config: StatisticsConfig) -> pd.DataFram
             **result_line(collected.tests[cell.benchmark], cell, metric, config),
             "best_epoch_upper_bound": _best_of_steps(collected, cell, metric),
             "source": SOURCE,
-            "chosen": cell.setting
-            == chosen.get((cell.benchmark, cell.method, cell.evaluation, apart_from_pooling(cell.setting))),
+            "chosen": is_chosen(cell, chosen),
         }
         for cell, metric in product(collected.cells, METRICS)
     ]
@@ -108,6 +107,12 @@ def correct_by_holm(rows: list[dict[str, Any]]) -> None:
 def chosen_of(collected: Collected) -> dict[Key, str]:
     """`chosen_settings` of all methods and ensembles of a run."""
     return chosen_settings(collected.records, collected.ensembles)
+
+
+def is_chosen(cell: Cell, chosen: Mapping[Key, str]) -> bool:
+    """Whether a result has the pooling that is best on folds of the training part, or the only one."""
+    key = (cell.benchmark, cell.method, cell.evaluation, apart_from_pooling(cell.setting))
+    return chosen.get(key) == cell.setting
 
 
 def chosen_settings(
