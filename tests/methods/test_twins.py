@@ -121,17 +121,34 @@ def test_twins_are_told_apart_better_and_better(ragged):
 
 def test_the_teacher_follows_and_its_keys_are_enqueued_only_after_the_step(ragged):
     method = build(ALL_TWINS)
-    before = method.queue.keys.clone()
+    before = {pooling: queue.keys.clone() for pooling, queue in method.queues.items()}
     method.training_step(ragged, generator(), 0.5)
-    assert torch.equal(method.queue.keys, before)
+    assert all(torch.equal(method.queues[pooling].keys, keys) for pooling, keys in before.items())
     with torch.no_grad():
-        for parameter in method.projector.parameters():
+        for parameter in method.projectors.parameters():
             parameter.add_(1.0)
-    weight = method.teacher[1][0].weight.clone()
+    weights = {pooling: projector[0].weight.clone() for pooling, projector in method.teacher[1].items()}
     method.after_optimizer_step(0)
-    # 6 simulated and 5 real pairs make 11 of 20 keys; the teacher moves by a tenth of the way.
-    assert (method.queue.keys != before).any(dim=1).sum() == 11
-    assert_close(method.teacher[1][0].weight, weight + 0.1, atol=1e-5, rtol=0)
+    assert set(before) == set(weights) == {"mean", "max"}
+    for pooling, keys in before.items():
+        # 6 simulated and 5 real pairs make 11 of 20 keys; the teacher moves by a tenth of the way.
+        assert (method.queues[pooling].keys != keys).any(dim=1).sum() == 11
+        assert_close(method.teacher[1][pooling][0].weight, weights[pooling] + 0.1, atol=1e-5, rtol=0)
+    assert not torch.equal(method.queues["mean"].keys, method.queues["max"].keys)
+
+
+def test_the_error_is_the_mean_over_the_poolings(ragged):
+    method = build(TWINS)
+    method.projectors["max"].load_state_dict(method.projectors["mean"].state_dict())
+    alone = []
+    for pooling in ("mean", "max"):
+        single = build(TWINS | {"poolings": [pooling]})
+        single.encoder.load_state_dict(method.encoder.state_dict())
+        single.projectors[pooling].load_state_dict(method.projectors["mean"].state_dict())
+        alone.append(single.training_step(ragged, generator(), 0.0).loss)
+    both = method.training_step(ragged, generator(), 0.0).loss
+    assert_close(both, torch.stack(alone).mean())
+    assert alone[0] != alone[1]
 
 
 def test_all_terms_are_logged(ragged):
@@ -143,6 +160,7 @@ def test_all_terms_are_logged(ragged):
     ("changes", "said"),
     [
         ({"simulated": None}, "both null"),
+        ({"poolings": ["mean", "mean"]}, "name one twice"),
         ({"simulated": SIMULATED | {"until": 0.5}}, "end at 0.5"),
         ({"simulated": SIMULATED | {"until": 0.5}, "real": REAL | {"since": 0.6}}, "begin at 0.6"),
         ({"simulated": None, "real": REAL | {"since": 0.1}}, "begin at 0.1"),

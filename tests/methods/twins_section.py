@@ -5,7 +5,7 @@ from tests.simulation.people_section import PEOPLE
 
 SIMULATED = {"programmes": 6, "people": PEOPLE, "pool": None, "until": 1.0}
 TWINS = {
-    "name": "twins", "pooling": "mean", "simulated": SIMULATED, "real": None, "view": None,
+    "name": "twins", "poolings": ["mean", "max"], "simulated": SIMULATED, "real": None, "view": None,
     "prediction": None, "drop": None, "projector_hidden": 16, "projector_width": 8, "temperature": 0.1,
     "queue_length": 0, "teacher_momentum": 0.9,
 }  # fmt: skip

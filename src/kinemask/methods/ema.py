@@ -31,10 +31,14 @@ def move_teacher(teacher: nn.Module, student: nn.Module, *, momentum: float) -> 
 
 
 @torch.no_grad()
-def keys_of(teacher: nn.ModuleList, batch: Batch, *, pooling: str) -> Float[Tensor, "N P"]:
-    """The keys of clips, of length one, by a teacher of an encoder and its projector."""
-    encoder, projector = teacher
+def keys_of(teacher: nn.ModuleList, batch: Batch) -> dict[str, Float[Tensor, "N P"]]:
+    """The keys of clips, of length one, by a teacher of an encoder and its projectors, by their poolings."""
+    encoder, projectors = teacher
     assert isinstance(encoder, Encoder)
+    assert isinstance(projectors, nn.ModuleDict)
     # Its running statistics move by averaging only (E2).
     (encoded,) = encoder.encode_views([batch], prompts=[None], clean=-1)
-    return functional.normalize(projector(encoder.pool(encoded, pooling)).float(), dim=1)
+    return {
+        pooling: functional.normalize(projector(encoder.pool(encoded, pooling)).float(), dim=1)
+        for pooling, projector in projectors.items()
+    }

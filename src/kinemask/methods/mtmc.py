@@ -76,7 +76,7 @@ class Mtmc(Method):
         )
         self.contrast_prompt = OutputPrompt(width) if config.prompts else None
         self.prediction_prompt = OutputPrompt(width) if config.prompts and self.decoder else None
-        self.teacher = make_teacher(nn.ModuleList([self.encoder, self.projector]))
+        self.teacher = make_teacher(self._student())
         self.queue = KeyQueue(length=config.queue_length, width=config.projector_width)
         self._keys: Tensor | None = None
 
@@ -91,7 +91,7 @@ class Mtmc(Method):
             generator=generator,
         )
         encoded = self._encode_all(views)
-        key = keys_of(self.teacher, views.key, pooling=self.config.pooling)
+        key = keys_of(self.teacher, views.key)[self.config.pooling]
         terms: Tensors = {}
         if views.masked is not None and self.decoder is not None:
             predicted, error = self._predict(views.masked, encoded["masked"], generator)
@@ -111,8 +111,7 @@ class Mtmc(Method):
 
     def after_optimizer_step(self, step: int) -> None:
         """Move the teacher and enqueue the keys, only once the update is accepted."""
-        student = nn.ModuleList([self.encoder, self.projector])
-        move_teacher(self.teacher, student, momentum=self.config.teacher_momentum)
+        move_teacher(self.teacher, self._student(), momentum=self.config.teacher_momentum)
         assert self._keys is not None, "after_optimizer_step follows training_step"
         self.queue.push(self._keys)
         self._keys = None
@@ -151,6 +150,9 @@ class Mtmc(Method):
     def _prompt(self, view: str) -> Tensor | None:
         prompts: dict[str, Tensor] = dict(self.input_prompts)
         return prompts.get(view)
+
+    def _student(self) -> nn.ModuleList:
+        return nn.ModuleList([self.encoder, nn.ModuleDict({self.config.pooling: self.projector})])
 
     def _pool(self, encoded: Encoded) -> Float[Tensor, "N D"]:
         return self.encoder.pool(encoded, self.config.pooling)

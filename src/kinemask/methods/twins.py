@@ -55,24 +55,35 @@ class TwinContrast(Method):
         self.encoder = encoder
         self.rest = rest_pose(domain.layout, domain.rest)
         self._anatomy: Anatomy | None = None
-        width = encoder.pooled_width(config.pooling)
-        self.projector = nn.Sequential(
-            nn.Linear(width, config.projector_hidden),
-            nn.ReLU(),
-            nn.Linear(config.projector_hidden, config.projector_width),
+        self.projectors = nn.ModuleDict(
+            {
+                pooling: nn.Sequential(
+                    nn.Linear(encoder.pooled_width(pooling), config.projector_hidden),
+                    nn.ReLU(),
+                    nn.Linear(config.projector_hidden, config.projector_width),
+                )
+                for pooling in config.poolings
+            }
         )
         self.decoder: FrameDecoder | None = None
         if config.prediction is not None:
             num_outputs = encoder.stride * domain.num_persons * domain.layout.num_joints * 3
             self.decoder = FrameDecoder(
-                width=width, config=config.prediction.decoder, num_outputs=num_outputs
+                width=encoder.pooled_width(config.poolings[0]),
+                config=config.prediction.decoder,
+                num_outputs=num_outputs,
             )
         self.teacher: nn.ModuleList | None = None
-        self.queue: KeyQueue | None = None
+        self.queues: nn.ModuleDict | None = None
         if config.queue_length:
-            self.teacher = make_teacher(nn.ModuleList([self.encoder, self.projector]))
-            self.queue = KeyQueue(length=config.queue_length, width=config.projector_width)
-        self._keys: Tensor | None = None
+            self.teacher = make_teacher(self._student())
+            self.queues = nn.ModuleDict(
+                {
+                    pooling: KeyQueue(length=config.queue_length, width=config.projector_width)
+                    for pooling in config.poolings
+                }
+            )
+        self._keys: dict[str, Tensor] | None = None
 
     def training_step(self, clips: RaggedClips, generator: torch.Generator, done: float) -> StepOutput:
         """How badly twins are told from all others, and how wrong what was hidden is predicted."""
@@ -88,12 +99,20 @@ class TwinContrast(Method):
             )
             shown.append(hide(shown[0], hidden, None))
         encoded = self.encoder.encode_views(shown, prompts=[None] * len(shown), clean=-1)
-        queries = [
-            self._query(one, view, generator)
+        first, second = (
+            self._queries(one, view, generator)
             for one, view in zip(encoded[:2], (twins.first, twins.second), strict=True)
+        )
+        contrasts = [
+            twin_error(
+                first[pooling],
+                second[pooling],
+                self._queue_of(pooling).keys if self.queues is not None else None,
+                temperature=self.config.temperature,
+            )
+            for pooling in self.config.poolings
         ]
-        queue = None if self.queue is None else self.queue.keys
-        contrast, found = twin_error(queries[0], queries[1], queue, temperature=self.config.temperature)
+        contrast, found = (torch.stack(terms).mean() for terms in zip(*contrasts, strict=True))
         terms = {"contrast": contrast.detach(), "found": found}
         loss = contrast
         if self.config.prediction is not None and hidden is not None:
@@ -101,17 +120,17 @@ class TwinContrast(Method):
             loss = loss + self.config.prediction.weight * error
             terms["prediction"] = error.detach()
         if self.teacher is not None:
-            self._keys = keys_of(self.teacher, shown[1], pooling=self.config.pooling)
+            self._keys = keys_of(self.teacher, shown[1])
         return StepOutput(loss, terms | self._spread(encoded[0]))
 
     def after_optimizer_step(self, step: int) -> None:
         """Move the teacher and enqueue its keys, only once the update is accepted."""
-        if self.teacher is None or self.queue is None:
+        if self.teacher is None:
             return
-        student = nn.ModuleList([self.encoder, self.projector])
-        move_teacher(self.teacher, student, momentum=self.config.teacher_momentum)
+        move_teacher(self.teacher, self._student(), momentum=self.config.teacher_momentum)
         assert self._keys is not None, "after_optimizer_step follows training_step"
-        self.queue.push(self._keys)
+        for pooling, keys in self._keys.items():
+            self._queue_of(pooling).push(keys)
         self._keys = None
 
     def look(
@@ -176,14 +195,22 @@ class TwinContrast(Method):
     def _fed(self, batch: Batch) -> Batch:
         return as_input(batch, config=self.inputs, layout=self.domain.layout)
 
-    def _query(self, encoded: Encoded, view: Batch, generator: torch.Generator) -> Float[Tensor, "N P"]:
-        pooled = self.encoder.pool(encoded, self.config.pooling)
+    def _queries(
+        self, encoded: Encoded, view: Batch, generator: torch.Generator
+    ) -> dict[str, Float[Tensor, "N P"]]:
+        """Of each pooling, of length one."""
+        kept: Tensor | float = 1.0
         if self.config.drop is not None:
             speed = frame_speed(view, stride=self.encoder.stride)
-            pooled = pooled * keep_channels(
+            kept = keep_channels(
                 encoded.sequence, encoded.seen, speed, config=self.config.drop, generator=generator
             )
-        return functional.normalize(self.projector(pooled).float(), dim=1)
+        return {
+            pooling: functional.normalize(
+                projector(self.encoder.pool(encoded, pooling) * kept).float(), dim=1
+            )
+            for pooling, projector in self.projectors.items()
+        }
 
     def _prediction_error(
         self, encoded: Encoded, whole: Batch, hidden: Bool[Tensor, "N T M V"]
@@ -202,7 +229,16 @@ class TwinContrast(Method):
     @torch.no_grad()
     def _spread(self, encoded: Encoded) -> dict[str, Tensor]:
         """A sign of collapse: how far the features of different clips are apart."""
-        return {"spread": self.encoder.pool(encoded, self.config.pooling).float().std(dim=0).mean()}
+        return {"spread": self.encoder.pool(encoded, self.config.poolings[0]).float().std(dim=0).mean()}
+
+    def _queue_of(self, pooling: str) -> KeyQueue:
+        assert self.queues is not None
+        queue = self.queues[pooling]
+        assert isinstance(queue, KeyQueue)
+        return queue
+
+    def _student(self) -> nn.ModuleList:
+        return nn.ModuleList([self.encoder, self.projectors])
 
 
 def _joined(batches: list[Batch]) -> Batch:

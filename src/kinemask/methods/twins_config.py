@@ -64,7 +64,7 @@ class TwinsConfig(Section):
     """Twins are told apart from all other clips of the step, and from those of a queue of earlier ones."""
 
     name: Literal["twins"]
-    pooling: Literal["mean", "last", "max"]  # of the feature that is contrasted
+    poolings: tuple[Literal["mean", "last", "max"], ...] = Field(min_length=1)  # of the features contrasted
     simulated: SimulatedTwinsConfig | None
     real: RealTwinsConfig | None
     view: ViewConfig | None  # a further change of simulated clips
@@ -75,6 +75,12 @@ class TwinsConfig(Section):
     temperature: float = Field(gt=0)
     queue_length: int = Field(ge=0)  # 0: the other clips of the step are all there is to be told from
     teacher_momentum: float = Field(ge=0, lt=1)  # of the encoder that makes the keys of the queue
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "TwinsConfig":
+        if len(set(self.poolings)) < len(self.poolings):
+            raise ValueError(f"poolings {', '.join(self.poolings)} name one twice")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "TwinsConfig":
@@ -99,8 +105,8 @@ class TwinsConfig(Section):
             return (
                 f"twins trains an encoder, and {encoder.name!r} has nothing to train: use gru or transformer"
             )
-        if encoder.name == "transformer" and self.pooling == "last":
-            return "a transformer reads no frame last: use pooling mean or max, or the encoder gru"
+        if encoder.name == "transformer" and "last" in self.poolings:
+            return "a transformer reads no frame last: use poolings mean or max, or the encoder gru"
         if encoder.name == "gru" and encoder.input_norm == "batch":
             return "twins has no view that is cleaner than another for encoder.input_norm 'batch': use none"
         problems = (
