@@ -8,7 +8,7 @@ import torch
 
 from kinemask.hardware import HardwareConfig
 from kinemask.skeleton.benchmark import BenchmarkConfig
-from kinemask.skeleton.clip import Clip
+from kinemask.skeleton.clip import Clip, Symmetry
 from kinemask.skeleton.layout import KINECT25, Layout
 from kinemask.skeleton.packed import PackedWriter, open_packed
 from kinemask.skeleton.split import write_benchmark
@@ -21,7 +21,13 @@ POSE = 0.3  # metres by which the poses of two classes differ at a joint; noise 
 
 
 def write_classes(
-    name: str, *, num_clips: int = 96, num_classes: int = 3, persons: int = 1, layout: Layout = KINECT25
+    name: str,
+    *,
+    num_clips: int = 96,
+    num_classes: int = 3,
+    persons: int = 1,
+    layout: Layout = KINECT25,
+    symmetries: tuple[Symmetry, ...] = (),
 ) -> None:
     """The data set `name` and its benchmark `name`-odd below the current folder: each class has a pose."""
     generator = np.random.default_rng(len(name))
@@ -47,7 +53,7 @@ def write_classes(
             protocols={
                 "odd": lambda table: pd.Series(np.where(table["subject"] % 2, "test", "train"), table.index)
             },
-            symmetries=(),
+            symmetries=symmetries,
         )
     config = BenchmarkConfig(dataset=name, protocol="odd", size="small")
     benchmark = f"{name}-odd"

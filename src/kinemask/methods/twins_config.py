@@ -99,6 +99,17 @@ class TwinsConfig(Section):
             )
         return self
 
+    @property
+    def sees_recordings(self) -> bool:
+        """Whether clips of the benchmark have a part in the training."""
+        return self.real is not None
+
+    @property
+    def heeds_symmetries(self) -> bool:
+        """Whether anything is done to a clip only where it keeps the label."""
+        mirrors = self.simulated is not None and self.simulated.people.manner.mirror_share > 0
+        return mirrors or self.view is not None or self.real is not None
+
     def misfit(self, inputs: InputConfig, encoder: EncoderConfig) -> str | None:
         """Why this method cannot run on that input or encoder, or None if it can."""
         if encoder.name == "coordinates":

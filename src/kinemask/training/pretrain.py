@@ -21,6 +21,7 @@ from kinemask.methods import LEARN_FROM_LABELS, METHODS, SIMULATE
 from kinemask.methods.attention_look import add_attention, look_at_hop_bias
 from kinemask.methods.base import Domain, Method
 from kinemask.methods.supervised import LabelledClips
+from kinemask.methods.twins_config import TwinsConfig
 from kinemask.run_key import code_digest
 from kinemask.section import Section
 from kinemask.seeding import derive_seed
@@ -134,13 +135,23 @@ class Pretraining:
         )
 
     def _identity(self, seed: int) -> dict[str, str]:
-        """What makes two runs the same run; processes side by side change nothing, the other hardware may."""
-        domain = asdict(self.domain) | {"symmetries": sorted(self.domain.symmetries)}
+        """What makes two runs the same run; processes side by side change nothing, the other hardware may.
+
+        A run that sees no recording is the same on every benchmark of such bodies: whoever is second finds it
+        done.
+        """
+        method, training = self.recipe.method, self.recipe.training
+        assert training is not None
+        blind = isinstance(method, TwinsConfig) and not method.sees_recordings
+        deaf = isinstance(method, TwinsConfig) and not method.heeds_symmetries
+        domain = asdict(self.domain) | {"symmetries": [] if deaf else sorted(self.domain.symmetries)}
+        steps = num_steps(training.budget, num_clips=len(self.clips), batch_size=training.batch_size)
         return {
             "recipe": json.dumps(self.recipe.model_dump(mode="json"), sort_keys=True),
-            "data": self.data_sha256,
-            "clips": self.rows_sha256,
+            "data": "" if blind else self.data_sha256,
+            "clips": "" if blind else self.rows_sha256,
             "simulated": self.simulated_sha256 or "",
+            "steps": str(steps),
             "domain": json.dumps(domain, sort_keys=True),
             "seed": str(seed),
             "device": self.hardware.device,
