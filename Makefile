@@ -57,6 +57,7 @@ smoke: $(READY) ## a tiny dvc repro from a clean clone, on kinesim and, if there
 bench: $(READY) ## how fast arrays are made, a transformer steps and DVC looks; fills reports/speed (half an hour)
 	$(BIN)/python tests/benchmarks/preprocess.py
 	$(BIN)/python tests/benchmarks/transformer_step.py
+	$(BIN)/python tests/benchmarks/simulation.py
 	$(BIN)/python tests/benchmarks/graph.py
 
 ui: $(READY) ## open MLflow on the results: make ui PORT=5000

@@ -1,7 +1,7 @@
 """A folder to give away: an encoder's weights, and a card that says what they are and how they did."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -54,7 +54,9 @@ def release(root: Path, benchmark: str, method: str, *, seed: int, out: Path) ->
         )
     encoder, about = open_encoder(source)
     records = [one for one in read_records(root) if one.method == method and one.seed == seed]
-    (pretrained,) = (one for one in records if one.stage == "pretrain" and one.subject == benchmark)
+    served = _served(root, source)
+    trainings = [one for one in records if one.stage == "pretrain" and one.subject in served]
+    pretrained = max(trainings, key=lambda one: one.seconds["work"])  # the others found it done
     method_section = pretrained.params["method"]
     text = (
         _environment()
@@ -70,8 +72,8 @@ def release(root: Path, benchmark: str, method: str, *, seed: int, out: Path) ->
             num_weights=sum(parameter.numel() for parameter in encoder.parameters()),
             poolings=encoder.poolings,
             widths={pooling: encoder.pooled_width(pooling) for pooling in encoder.poolings},
-            sha256=hash_files([source])[source.as_posix()],
-            results=_results(records, benchmark),
+            sha256=_sha256(source),
+            results=_results(records, served),
             weights=WEIGHTS,
         )
     )
@@ -88,7 +90,18 @@ def _environment() -> Environment:
     )
 
 
-def _results(records: Sequence[Record], benchmark: str) -> list[Result]:
+def _sha256(path: Path) -> str:
+    return hash_files([path])[path.as_posix()]
+
+
+def _served(root: Path, weights: Path) -> set[str]:
+    """The benchmarks whose encoder is this one: several, if it was trained without recordings."""
+    ours = _sha256(weights)
+    files = (root / PRETRAINED).glob(f"*/{weights.parent.name}/{weights.name}")
+    return {path.parent.parent.name for path in files if _sha256(path) == ours}
+
+
+def _results(records: Sequence[Record], benchmarks: Collection[str]) -> list[Result]:
     """What this one encoder reached, in every setting: nothing is chosen."""
     return [
         Result(record.subject, record.stage, setting, 100 * values[_METRIC])
@@ -96,14 +109,14 @@ def _results(records: Sequence[Record], benchmark: str) -> list[Result]:
         for record in records
         if record.stage == stage
         for setting, values in record.metrics.items()
-        if _METRIC in values and _is_of(setting, record, benchmark)
+        if _METRIC in values and _is_of(setting, record, benchmarks)
     ]
 
 
-def _is_of(setting: str, record: Record, benchmark: str) -> bool:
-    """Whether it is of the last weights of that benchmark's encoder."""
+def _is_of(setting: str, record: Record, benchmarks: Collection[str]) -> bool:
+    """Whether it is of the last weights of the encoder of one of those benchmarks."""
     words = dict(word.split("=", 1) for word in setting.split() if "=" in word)
-    return "step" not in words and words.get("from", record.subject) == benchmark
+    return "step" not in words and words.get("from", record.subject) in benchmarks
 
 
 def _refuse_others(out: Path) -> None:
