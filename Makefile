@@ -12,7 +12,7 @@ export DO_NOT_TRACK := true
 export DVC_NO_ANALYTICS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce grid test lint format ui smoke bench lock clean
+.PHONY: help setup reproduce grid encoder test lint format ui smoke bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ reproduce: $(READY) ## run what params.yaml asks for, then print the results
 
 grid: $(READY) ## run a grid of params.yaml: make grid GRID=mtmc; without a name, list them
 	@PATH="$(CURDIR)/$(BIN):$$PATH" kinemask grid $(GRID)
+
+encoder: $(READY) ## an encoder to give away: simulated people taught it, IRDS and WMFT test it; fills release/
+	@PATH="$(CURDIR)/$(BIN):$$PATH" && export PATH && kinemask grid released && kinemask release irds-xsub twins-500k
 
 test: $(READY) lint ## the whole test suite, with lint, types and the layer contract
 	$(BIN)/python -m pytest -n $$(getconf _NPROCESSORS_ONLN) --dist loadfile --no-loadscope-reorder
