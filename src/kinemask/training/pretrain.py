@@ -142,14 +142,15 @@ class Pretraining:
         """
         method, training = self.recipe.method, self.recipe.training
         assert training is not None
-        blind = isinstance(method, TwinsConfig) and not method.sees_recordings
-        deaf = isinstance(method, TwinsConfig) and not method.heeds_symmetries
-        domain = asdict(self.domain) | {"symmetries": [] if deaf else sorted(self.domain.symmetries)}
+        sees_recordings = not isinstance(method, TwinsConfig) or method.sees_recordings
+        heeds_symmetries = not isinstance(method, TwinsConfig) or method.heeds_symmetries
+        symmetries = sorted(self.domain.symmetries) if heeds_symmetries else []
+        domain = asdict(self.domain) | {"symmetries": symmetries}
         steps = num_steps(training.budget, num_clips=len(self.clips), batch_size=training.batch_size)
         return {
             "recipe": json.dumps(self.recipe.model_dump(mode="json"), sort_keys=True),
-            "data": "" if blind else self.data_sha256,
-            "clips": "" if blind else self.rows_sha256,
+            "data": self.data_sha256 if sees_recordings else "",
+            "clips": self.rows_sha256 if sees_recordings else "",
             "simulated": self.simulated_sha256 or "",
             "steps": str(steps),
             "domain": json.dumps(domain, sort_keys=True),
