@@ -12,7 +12,7 @@ from kinemask.methods.decoder import DecoderConfig
 from kinemask.section import Section
 from kinemask.simulation.config import PeopleConfig
 from kinemask.skeleton.inputs import InputConfig
-from kinemask.skeleton.layout import Layout
+from kinemask.skeleton.layout import Layout, repeated
 
 
 class PoolConfig(Section):
@@ -78,7 +78,7 @@ class TwinsConfig(Section):
 
     @model_validator(mode="after")
     def _each_once(self) -> "TwinsConfig":
-        if len(set(self.poolings)) < len(self.poolings):
+        if repeated(self.poolings):
             raise ValueError(f"poolings {', '.join(self.poolings)} name one twice")
         return self
 

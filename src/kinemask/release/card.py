@@ -54,7 +54,8 @@ def release(root: Path, benchmark: str, method: str, *, seed: int, out: Path) ->
         )
     encoder, about = open_encoder(source)
     records = [one for one in read_records(root) if one.method == method and one.seed == seed]
-    served = _served(root, source)
+    sha256 = _sha256(source)
+    served = _served(root, source, sha256)
     trainings = [one for one in records if one.stage == "pretrain" and one.subject in served]
     pretrained = max(trainings, key=lambda one: one.seconds["work"])  # the others found it done
     method_section = pretrained.params["method"]
@@ -72,7 +73,7 @@ def release(root: Path, benchmark: str, method: str, *, seed: int, out: Path) ->
             num_weights=sum(parameter.numel() for parameter in encoder.parameters()),
             poolings=encoder.poolings,
             widths={pooling: encoder.pooled_width(pooling) for pooling in encoder.poolings},
-            sha256=_sha256(source),
+            sha256=sha256,
             results=_results(records, served),
             weights=WEIGHTS,
         )
@@ -94,11 +95,10 @@ def _sha256(path: Path) -> str:
     return hash_files([path])[path.as_posix()]
 
 
-def _served(root: Path, weights: Path) -> set[str]:
+def _served(root: Path, weights: Path, sha256: str) -> set[str]:
     """The benchmarks whose encoder is this one: several, if it was trained without recordings."""
-    ours = _sha256(weights)
     files = (root / PRETRAINED).glob(f"*/{weights.parent.name}/{weights.name}")
-    return {path.parent.parent.name for path in files if _sha256(path) == ours}
+    return {path.parent.parent.name for path in files if _sha256(path) == sha256}
 
 
 def _results(records: Sequence[Record], benchmarks: Collection[str]) -> list[Result]:
