@@ -206,7 +206,10 @@ def four_segments(params: dict[str, Any]) -> None:
 
 
 REASON = "num_frames 33 is no multiple of mask.num_segments 4"
-LINES = [f"does not run: methods.{name}.small: {REASON}" for name in ("four", "more")]
+LINES = [
+    f"does not run: methods.four.small: {REASON}",
+    "does not run, as it inherits this: more",
+]
 
 
 @pytest.fixture
@@ -225,6 +228,19 @@ def test_presets_that_were_forgiven_are_told_with_the_reason(forgiven):
     assert told == LINES
     check(ROOT / "params.yaml", told.append)
     assert told == LINES
+
+
+def test_a_mistake_of_both_sizes_of_a_base_is_told_once(forgiven):
+    params = read_yaml()
+    mixed = {"training": {"budget": {"steps": 4, "epochs": 3}}}
+    params["methods"] |= {"both": {"base": "mtmc", "changes": mixed}}
+    params["methods"] |= {f"both-{letter}": {"base": "both"} for letter in "abcd"}
+    Path("params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    told: list[str] = []
+    check(forgiven / "params.yaml", told.append)
+    assert told[0] == LINES[0]
+    assert told[1].startswith("does not run: methods.both.changes.training.budget: give exactly one of")
+    assert told[2:] == ["does not run, as it inherits this: more, both-a, both-b, both-c, both-d"]
 
 
 def test_a_forgiven_preset_is_told_where_its_user_wrote_it(forgiven):

@@ -244,9 +244,12 @@ def check_values(values: dict[str, Any], path: Path, tell: Tell = _keep_quiet) -
     if unfit:
         methods = {name: preset for name, preset in methods.items() if name not in unfit}
     params = validate(Params, {**values, "methods": methods}, path, partial(trace, written), unfit=unfit)
-    for problems in unfit.values():
-        for keys, text in trace(written, problems):
-            tell(f"does not run: {'.'.join(map(str, keys))}: {text}")
+    problems = dict.fromkeys(trace(written, [problem for found in unfit.values() for problem in found]))
+    for keys, text in problems:
+        tell(f"does not run: {'.'.join(map(str, keys))}: {text}")
+    places = {keys[1] for keys, _ in problems}
+    if heirs := [name for name in unfit if name not in places]:
+        tell(f"does not run, as it inherits this: {', '.join(heirs)}")
     return params
 
 
