@@ -30,6 +30,7 @@ from kinemask.section import (
     Problem,
     Section,
     describe,
+    problem_lines,
     read_yaml,
     validate,
 )
@@ -244,9 +245,9 @@ def check_values(values: dict[str, Any], path: Path, tell: Tell = _keep_quiet) -
     if unfit:
         methods = {name: preset for name, preset in methods.items() if name not in unfit}
     params = validate(Params, {**values, "methods": methods}, path, partial(trace, written), unfit=unfit)
-    problems = dict.fromkeys(trace(written, [problem for found in unfit.values() for problem in found]))
-    for keys, text in problems:
-        tell(f"does not run: {'.'.join(map(str, keys))}: {text}")
+    problems = trace(written, [problem for found in unfit.values() for problem in found])
+    for line in problem_lines(problems):
+        tell(f"does not run: {line}")
     places = {keys[1] for keys, _ in problems}
     if heirs := [name for name in unfit if name not in places]:
         tell(f"does not run, as it inherits this: {', '.join(heirs)}")

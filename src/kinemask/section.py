@@ -183,8 +183,13 @@ def describe(error: Mapping[str, Any], values: dict[str, Any]) -> Problem:
 
 def params_error(path: Path, problems: list[Problem]) -> ParamsError:
     """The error that lists the problems, each once."""
-    lines = dict.fromkeys(f"  {'.'.join(map(str, keys))}: {text}" for keys, text in problems)
-    return ParamsError("\n".join([f"{path} has {len(lines)} problem(s):", *lines]))
+    lines = problem_lines(problems)
+    return ParamsError("\n".join([f"{path} has {len(lines)} problem(s):", *(f"  {line}" for line in lines)]))
+
+
+def problem_lines(problems: list[Problem]) -> list[str]:
+    """Each problem once, as `place.in.the.file: what is wrong`."""
+    return list(dict.fromkeys(f"{'.'.join(map(str, keys))}: {text}" for keys, text in problems))
 
 
 def _planned(root: Path, place: str, names: Mapping[str, str]) -> Any:
